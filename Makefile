@@ -1,0 +1,78 @@
+# `make up` needs Python 3.11 or newer and nothing else. Everything is installed into .venv.
+
+PORT ?= 8420
+DATA_DIR ?= ./.packmule
+
+# The first Python that is new enough; `make up PYTHON=/path/to/python3.12` chooses another.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
+
+PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+	--require-hashes --only-binary :all:
+PYTEST = .venv/bin/python -m pytest -q
+MANAGE = .venv/bin/python manage.py
+
+.PHONY: help up test check format browser schema faults slow bench lock clean
+
+help:
+	@echo "make up       install and start everything (PORT=$(PORT) DATA_DIR=$(DATA_DIR)); Ctrl-C stops it"
+	@echo "make test     the fast tests          make check    style, types, layers, migrations"
+	@echo "make slow     the slow tests          make browser  the admin in a real browser"
+	@echo "make schema   every route fuzzed      make faults   kill -9, twenty times"
+	@echo "make bench    what it costs           make lock     pin the requirements again"
+	@echo "make format   put the code in shape   make clean    remove .venv (never the data)"
+
+up: .venv/.base
+	@exec $(MANAGE) up --port "$(PORT)" --data-dir "$(DATA_DIR)"
+
+test: .venv/.test
+	$(PYTEST) -m "not slow and not browser and not schema and not faults"
+
+slow: .venv/.test
+	$(PYTEST) -m slow
+
+browser: .venv/.test
+	$(PYTEST) -m browser
+
+schema: .venv/.test
+	$(PYTEST) -m schema
+
+faults: .venv/.test
+	$(PYTEST) -m faults -s
+
+check: .venv/.test
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy apps config tests
+	.venv/bin/lint-imports
+	$(MANAGE) makemigrations --check --dry-run
+	$(if $(wildcard apps/*/management/commands/docs.py),$(MANAGE) docs check)
+
+format: .venv/.test
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+bench: .venv/.base
+	.venv/bin/python -m bench
+
+# Needs uv. The files name neither an index nor a machine.
+lock:
+	cd requirements && for name in base test; do \
+		uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --only-binary :all: \
+		--no-header --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; done
+
+clean:
+	rm -rf .venv
+
+.venv/.base: requirements/base.txt
+	@test -n "$(PYTHON)" || { echo "Packmule needs Python 3.11 or newer, and there is none in PATH." >&2; exit 1; }
+	@$(PYTHON) apps/core/machine.py
+	@.venv/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@echo "Installing into .venv (once, about half a minute) ..."
+	@$(PIP_INSTALL) -r requirements/base.txt
+	@touch $@
+
+.venv/.test: .venv/.base requirements/test.txt
+	@echo "Installing what the tests need ..."
+	@$(PIP_INSTALL) -r requirements/base.txt -r requirements/test.txt
+	@touch $@

@@ -1,0 +1,103 @@
+"""What service accounts and agents have in common. Plain functions: the operations of both are in services.py."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+from apps.accounts import hooks
+from apps.accounts.authority import require_grantable, require_other
+from apps.accounts.models import Agent, Machine, Status
+from apps.accounts.querysets import MachineQuerySet
+from apps.core.actor import Actor, PrincipalKind, PrincipalRef
+from apps.core.ids import encode
+from apps.core.models import not_found
+from apps.core.problems import missing
+
+M = TypeVar("M", bound=Machine)
+
+
+def listed(model: type[Machine], actor: Actor, filters: dict[str, Any]) -> MachineQuerySet:
+    """Those that `actor` may see, narrowed by the `filters` that are set (organization, status)."""
+    columns = {"organization": "organization_id", "status": "status"}
+    chosen = {columns[name]: value for name, value in filters.items() if value is not None}
+    return model.objects.visible_to(actor).filter(**chosen)
+
+
+def found(model: type[M], actor: Actor, pk: UUID) -> M:
+    """The one with that id. Raises NotFound."""
+    machine: M | None = model.objects.visible_to(actor).filter(pk=pk).first()
+    if machine is None:
+        raise not_found(model, pk)
+    return machine
+
+
+def created(model: type[M], actor: Actor, organization: UUID | None, **fields: Any) -> M:
+    """A new one, in the actor's organization, or as a tenant-wide actor says. Raises RoleExceedsOwn and NotFound."""
+    require_grantable(actor, fields["role"])
+    machine = model(organization_id=placed(actor, organization), **fields)
+    machine.save(force_insert=True)
+    return machine
+
+
+def placed(actor: Actor, organization: UUID | None) -> UUID | None:
+    """The organization that a new row of `actor` belongs to; None is the tenant as a whole. Raises NotFound."""
+    if organization is None:
+        return actor.organization.id if actor.organization else None
+    known = _organizations().visible_to(actor).filter(pk=organization)
+    if not known.exists():
+        raise missing("organization", encode("org", organization))
+    return organization
+
+
+def locked(model: type[M], actor: Actor, pk: UUID, expected_version: int | None) -> M:
+    """The one with that id, locked, for an actor that may decide about its role."""
+    machine: M = model.locked(model.objects.visible_to(actor), pk, expected_version)
+    require_grantable(actor, machine.role)
+    return machine
+
+
+def updated(machine: M, actor: Actor, changes: dict[str, Any]) -> M:
+    """Apply `changes` to a locked one. Raises RoleExceedsOwn, and SelfWidening when it changes its own role."""
+    role = changes.get("role", machine.role)
+    if role != machine.role:
+        require_other(actor, machine, "change its own role")
+        require_grantable(actor, role)
+    return machine.apply(changes)
+
+
+def suspended(machine: M, reason: str) -> M:
+    """Refuse a locked one everywhere from its next call on."""
+    return _with_status(machine, Status.SUSPENDED, reason)
+
+
+def activated(machine: M, actor: Actor, reason: str) -> M:
+    """Let a locked one act again. Raises SelfWidening when it would do so itself."""
+    require_other(actor, machine, "end its own suspension")
+    return _with_status(machine, Status.ACTIVE, reason)
+
+
+def removed(machine: M) -> M:
+    """Delete a locked one; the instance keeps its id for the trail."""
+    hooks.about_to_remove(machine)
+    type(machine).objects.filter(pk=machine.pk).delete()
+    return machine
+
+
+def answerable(actor: Actor) -> PrincipalRef:
+    """Who answers for an agent that `actor` makes: the person, an agent's own owner, else the machine itself."""
+    if actor.kind is PrincipalKind.AGENT and actor.owner is not None:
+        return actor.owner
+    return actor.principal
+
+
+def _with_status(machine: M, status: Status, reason: str) -> M:
+    if machine.status == status:
+        return machine
+    return machine.apply({"status": status.value, "status_reason": reason})
+
+
+def _organizations() -> Any:
+    # The room above owns the model; a foreign key is as far as this one reaches up.
+    model: Any = Agent._meta.get_field("organization").related_model
+    return model.objects

@@ -1,0 +1,15 @@
+"""URLs of keys, below /v1/."""
+
+from django.urls import path
+
+from apps.apikeys import services as do
+from apps.core.endpoints import endpoint
+
+urlpatterns = [
+    path("whoami", endpoint(GET=do.whoami)),
+    path("keys", endpoint(GET=do.list_keys, POST=do.create_key)),
+    path("keys/<key:key_id>", endpoint(GET=do.get_key, DELETE=do.revoke_key)),
+    path("keys/<key:key_id>/rotate", endpoint(POST=do.rotate_key, status=200)),
+    path("service-accounts/<svc:service_account_id>/keys", endpoint(POST=do.create_service_account_key)),
+    path("agents/<agt:agent_id>/keys", endpoint(POST=do.create_agent_key)),
+]

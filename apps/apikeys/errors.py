@@ -1,0 +1,177 @@
+"""Why a credential opens nothing, and why one may not be minted. One code a reason."""
+
+from __future__ import annotations
+
+from apps.core.problems import (
+    Conflict,
+    Forbidden,
+    MalformedRequest,
+    Remedy,
+    ServiceUnavailable,
+    Unauthenticated,
+    ValidationFailed,
+)
+
+#: How to get a key when one is not good any more: by whoever has a good one.
+NEW_KEY = Remedy(
+    command="manage.py keys create --name NAME --scopes SCOPES",
+    method="POST",
+    path="/v1/keys",
+    body={"name": "replacement", "kind": "secret", "scopes": ["*"]},
+)
+
+
+class KeyMalformed(Unauthenticated):
+    """What was sent as a key does not look like one."""
+
+    code, title = "key_malformed", "That is no key"
+    advice = "Send the whole key, `pmk_…`, as `Authorization: Bearer <key>`."
+
+
+class KeyTruncated(Unauthenticated):
+    """The key lost its end, or one of its characters was changed: its checksum does not fit."""
+
+    code, title = "key_truncated", "The key is incomplete"
+    advice = "Copy it again from where it was stored; the server cannot show it a second time."
+
+
+class KeyUnknown(Unauthenticated):
+    """The key is well formed and none of this installation, or it was replaced by a rotation."""
+
+    code, title = "key_unknown", "Nobody has that key here"
+    advice = "Check that it belongs to this installation; after a rotation the new one counts."
+
+
+class KeyExpired(Unauthenticated):
+    """The key's time is over."""
+
+    code, title = "key_expired", "The key has expired"
+    advice = "Mint another one with a key that is alive, or in the admin."
+
+
+class KeyRevoked(Unauthenticated):
+    """The key was revoked, or the key that minted it was, or its principal is gone."""
+
+    code, title = "key_revoked", "The key was revoked"
+    advice = "Mint another one with a key that is alive, or in the admin."
+
+
+class PublishableKeyNeeded(Unauthenticated):
+    """`Packmule-Key` names a tenant for everybody to see; a secret key has no place there."""
+
+    code, title = "publishable_key_needed", "Packmule-Key takes a publishable key"
+    advice = "Send a secret key as `Authorization: Bearer <key>`, and never from a browser."
+
+
+class PrincipalSuspended(Unauthenticated):
+    """The user, service account or agent behind the credential is suspended."""
+
+    code, title = "principal_suspended", "Who this credential belongs to is suspended"
+    advice = "An admin of its organization can lift the suspension."
+
+
+class TenantDeleted(Unauthenticated):
+    """The tenant of the credential was deleted."""
+
+    code, title = "tenant_deleted", "The tenant of this credential was deleted"
+    advice = "Its data is kept until an operator drops it; ask them."
+
+
+class WrongTenant(Unauthenticated):
+    """This host belongs to one tenant, the credential to another."""
+
+    code, title = "wrong_tenant", "The credential belongs to another tenant than this host"
+    advice = "Call the tenant's own host, or the installation's API address."
+
+
+class AddressNotAllowed(Forbidden):
+    """The key may be used from certain addresses only, and the call came from another one."""
+
+    code, title = "ip_not_allowed", "The key is not allowed from this address"
+    advice = "Call from an allowed address, or mint a key with `allowed_ips` that include it."
+
+
+class OriginNotAllowed(Forbidden):
+    """The publishable key may be used on certain websites only, and the call came from another one."""
+
+    code, title = "origin_not_allowed", "The key is not allowed on this website"
+    advice = "Mint a publishable key with this origin in `allowed_origins`."
+
+
+class NotAMember(Forbidden):
+    """The person behind the credential is no member of that organization any more."""
+
+    code, title = "not_a_member", "Not a member of this organization any more"
+    advice = "Name another organization in `Packmule-Organization`, or ask to be invited again."
+
+
+class OrganizationRequired(MalformedRequest):
+    """A person in several organizations has to say within which one they act."""
+
+    code, title = "organization_required", "Say within which organization"
+    advice = "Send `Packmule-Organization: org_…` with one of those in `organizations`."
+
+
+class TenantMismatch(Conflict):
+    """`Packmule-Expect-Tenant` names another tenant than the one that would have been acted on."""
+
+    code, title = "tenant_mismatch", "This would act on another tenant"
+    advice = (
+        "Use the credential of the expected tenant, or name it in `Packmule-Environment`. Nothing was done."
+    )
+
+
+class TenantBehind(ServiceUnavailable):
+    """The tenant was built for other code than the code that runs."""
+
+    code, title = "tenant_behind", "The tenant is not up to date with the code"
+    advice = "An operator brings every tenant up to date with `manage.py prepare`."
+
+
+class ScopeExceeded(Forbidden):
+    """Somebody tried to hand on scopes that their own credential does not hold."""
+
+    code, title = "scope_exceeded", "Nobody grants more than they hold"
+    advice = "Leave out the scopes in `missing`, or use a credential that holds them."
+
+
+class AddressesExceeded(Forbidden):
+    """Somebody whose key works from certain addresses only tried to mint one that works from others."""
+
+    code, title = "ip_exceeded", "The new key would work from more addresses than yours"
+    advice = "Leave out `allowed_ips` to hand on your own, or name networks within them."
+
+
+class MintingRefused(Forbidden):
+    """This kind of actor does not mint keys for that kind of principal."""
+
+    code, title = "minting_refused", "Not for that principal"
+    advice = "Agents mint for themselves and for service accounts; people for themselves, service accounts and agents."
+
+
+class OriginRefused(ValidationFailed):
+    """An allowed origin is not written as `scheme://host[:port]`, or is `*` where that is not taken."""
+
+    code, title, field = "origin_refused", "That is no origin a key can have", "allowed_origins"
+    advice = "Write it as the browser sends it, such as https://app.example.com; `*` only in unprotected environments."
+
+
+class IpRefused(ValidationFailed):
+    """An allowed address is no IPv4 or IPv6 network in CIDR notation."""
+
+    code, title, field = "ip_refused", "That is no network", "allowed_ips"
+    advice = "Write addresses or networks such as 203.0.113.7 or 10.0.0.0/8."
+
+
+class SecretOutgoing(Forbidden):
+    """A secret that a rotation has replaced still opens what it opened, and rotates nothing any more."""
+
+    code, title = "secret_outgoing", "That secret was replaced"
+    advice = "Rotate with the new secret, or with another key."
+
+
+class KeyNotAlive(Conflict):
+    """The key is revoked or expired; it can neither be rotated nor mint."""
+
+    code, title = "key_not_alive", "The key is not alive"
+    advice = "Mint a new one."

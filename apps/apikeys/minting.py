@@ -1,0 +1,212 @@
+"""Making, rotating and revoking keys: plain functions for operations, for applications and for the first start.
+
+A key is a row in its tenant and one in the registry's index, written in one transaction. Whoever locks a minter's index
+row sees every key that it has minted: minting takes that lock too, so that revoking cannot miss a key in the making.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from apps.accounts.models import Agent, ServiceAccount, User
+from apps.apikeys.errors import IpRefused, KeyNotAlive, KeyRevoked, OriginRefused
+from apps.apikeys.keyformat import compose, digest
+from apps.apikeys.models import Key, KeyIndex, KeyKind
+from apps.apikeys.network import ANY_ORIGIN, read_network, read_origin
+from apps.apikeys.snapshots import chain_after, joined, read_chain, write_chain
+from apps.core import clock
+from apps.core.actor import Actor, TenantRef
+from apps.core.problems import FieldError, show
+from apps.core.scopes import Scopes
+from apps.tenancy.walls import current_schema, registry
+
+Principal = User | ServiceAccount | Agent
+_PRINCIPAL_FIELD = {User: "user_id", ServiceAccount: "service_account_id", Agent: "agent_id"}
+#: What credentials that are keys are called outside.
+KEY_WORDS = frozenset(str(kind.label).lower() for kind in KeyKind)
+_REVOKE = """
+with recursive doomed as (
+    select id from public.apikeys_keyindex where id = any(%(ids)s)
+    union
+    select known.id from public.apikeys_keyindex known
+      join doomed on doomed.id in (known.minted_by_id, known.rotated_by_id)
+)
+update public.apikeys_keyindex set revoked_at = %(now)s
+where revoked_at is null and id in (select id from doomed)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MintedKey:
+    """A key and its secret: the only moment at which the secret exists here."""
+
+    key: Key
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"MintedKey({self.key.public_id})"
+
+    @property
+    def version(self) -> int:
+        """The version of the key, which is the ETag of the answer."""
+        return self.key.version
+
+
+def mint(
+    *,
+    tenant: TenantRef,
+    principal: Principal,
+    kind: KeyKind,
+    name: str,
+    scopes: Scopes,
+    expires_at: datetime,
+    minter: Actor | None,
+    allowed_ips: Sequence[str] = (),
+    allowed_origins: Sequence[str] = (),
+    organization_id: UUID | None = None,
+) -> MintedKey:
+    """Make a key of `principal` in `tenant`, which must stand. Checks no authority: that is for the caller to do.
+
+    A machine's key belongs to the machine's organization; `organization_id` binds a person's key to one of theirs.
+    `minter` None is the installation itself. Raises OriginRefused, IpRefused, and KeyRevoked when the minter's own key
+    is dead by now.
+    """
+    if current_schema() != tenant.schema_name:
+        raise RuntimeError(f"A key of {tenant.name} is minted while {tenant.name} stands.")
+    origins, ips = checked_origins(allowed_origins, tenant), checked_ips(allowed_ips)
+    key = Key(
+        name=name,
+        kind=kind,
+        organization_id=organization_id if isinstance(principal, User) else principal.organization_id,
+        scopes=scopes.texts(),
+        allowed_ips=ips,
+        chain=write_chain(chain_after(minter)),
+        **{_PRINCIPAL_FIELD[type(principal)]: principal.pk},
+    )
+    secret = compose(key.id, kind, live=is_live(tenant))
+    ends = _bounded(expires_at, minter)
+    with transaction.atomic():
+        key.save(force_insert=True)
+        key.index = _write_index(key, tenant, digest(secret), ends, origins, minter)
+    return MintedKey(key, secret)
+
+
+def is_live(tenant: TenantRef) -> bool:
+    """True where a key says `live`: in the console and in protected environments."""
+    return tenant.kind == "console" or tenant.protected
+
+
+def rotate(key: Key, tenant: TenantRef, *, overlap: timedelta, by: Actor) -> MintedKey:
+    """Give `key` (a locked row of `tenant`) a new secret; the previous one works for `overlap` more, or ends at once.
+
+    The expiry stays: rotation replaces a secret, it does not prolong a right. Whoever rotates another's key knows its
+    secret from then on, so the rotator joins the chain, and revoking the rotator's key revokes this one too, as
+    revoking its minter's does.
+    Raises KeyNotAlive.
+    """
+    secret = compose(key.id, key.kind, live=is_live(tenant))
+    with registry():
+        index = KeyIndex.objects.select_for_update().get(pk=key.pk)
+        if not index.is_alive:
+            raise KeyNotAlive(f"{key.public_id} is revoked or expired and cannot be rotated.")
+        index.previous_digest = index.digest if overlap else None
+        index.previous_until = clock.now() + overlap if overlap else None
+        index.digest = digest(secret)
+        rotator = _key_of(by)
+        if rotator is not None and rotator != key.pk:
+            index.rotated_by = _living_minter(rotator)
+        index.save()
+    if by.credential.id != key.pk:
+        key.chain = write_chain(joined(read_chain(key.chain), chain_after(by)))
+    key.index, key.version = index, key.version + 1
+    key.save(update_fields=["chain", "version"])
+    return MintedKey(key, secret)
+
+
+def revoke(key_ids: Iterable[UUID]) -> int:
+    """Revoke keys and everything minted by them, in every tenant, and return how many that were. Repeatable.
+
+    Repeated until nothing is found: a key that was being minted meanwhile shows up once its minter's lock is free.
+    """
+    ids, revoked = list(key_ids), 0
+    with registry(), connection.cursor() as cursor:
+        while True:
+            cursor.execute(_REVOKE, {"ids": ids, "now": clock.now()})
+            if not cursor.rowcount:
+                return revoked
+            revoked += cursor.rowcount
+
+
+def checked_origins(origins: Sequence[str], tenant: TenantRef) -> list[str]:
+    """`origins` as browsers send them, each once. Raises OriginRefused, also for `*` in protected environments."""
+    checked = []
+    for place, text in enumerate(origins):
+        if text == ANY_ORIGIN and is_live(tenant):
+            raise _refused(OriginRefused, place, f"'*' is not taken in {tenant.name}, which is protected.")
+        try:
+            checked.append(text if text == ANY_ORIGIN else read_origin(text))
+        except ValueError:
+            raise _refused(
+                OriginRefused, place, f"{show(text)} is no origin. {OriginRefused.advice}"
+            ) from None
+    return list(dict.fromkeys(checked))
+
+
+def checked_ips(networks: Sequence[str]) -> list[str]:
+    """`networks` as CIDR, each once. Raises IpRefused."""
+    checked = []
+    for place, text in enumerate(networks):
+        try:
+            checked.append(read_network(text))
+        except ValueError as error:
+            raise _refused(IpRefused, place, f"{show(text)} is no network: {error}.") from None
+    return list(dict.fromkeys(checked))
+
+
+def _refused(problem: type[OriginRefused | IpRefused], place: int, detail: str) -> OriginRefused | IpRefused:
+    return problem(detail, errors=[FieldError(f"{problem.field}[{place}]", problem.code, detail)])
+
+
+def _write_index(
+    key: Key,
+    tenant: TenantRef,
+    key_digest: bytes,
+    expires_at: datetime,
+    origins: list[str],
+    minter: Actor | None,
+) -> KeyIndex:
+    minted_by = _key_of(minter)
+    with registry():
+        return KeyIndex.objects.create(
+            id=key.id,
+            tenant_id=tenant.id,
+            kind=key.kind,
+            digest=key_digest,
+            organization_id=key.organization_id,
+            minted_by=None if minted_by is None else _living_minter(minted_by),
+            allowed_origins=origins,
+            expires_at=expires_at,
+        )
+
+
+def _key_of(actor: Actor | None) -> UUID | None:
+    """The key that the actor showed; None for sessions, the system and nobody."""
+    return actor.credential.id if actor is not None and actor.credential.kind in KEY_WORDS else None
+
+
+def _bounded(expires_at: datetime, minter: Actor | None) -> datetime:
+    """When a new key ends: no key outlives the one that minted it."""
+    own = minter.credential.expires_at if minter is not None else None
+    return expires_at if own is None else min(expires_at, own)
+
+
+def _living_minter(key_id: UUID) -> KeyIndex:
+    row = KeyIndex.objects.select_for_update(no_key=True).filter(pk=key_id).first()
+    if row is None or not row.is_alive:
+        raise KeyRevoked("The key that was shown was revoked or expired while it minted another.")
+    return row

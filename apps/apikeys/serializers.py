@@ -1,0 +1,137 @@
+"""What goes in and out about keys."""
+
+from typing import Any
+
+from apps.apikeys.models import KeyKind
+from apps.core.serializers import (
+    CharField,
+    ChoiceField,
+    IdField,
+    IntegerField,
+    ListField,
+    NameField,
+    Output,
+    ScopesField,
+    StrictSerializer,
+    TimestampField,
+)
+
+DEFAULT_DAYS = 90
+MAX_DAYS = 365
+MAX_OVERLAP = 7 * 24 * 3600
+KIND_WORDS = [(str(kind.label).lower(), str(kind.label)) for kind in KeyKind]
+
+
+class PrincipalKeyInput(StrictSerializer):
+    """A new key for a principal that the URL names."""
+
+    name = NameField(help_text="What it is for; shown wherever the key acts.")
+    kind = ChoiceField(
+        choices=[("secret", "Secret"), ("publishable", "Publishable")],
+        default="secret",
+        help_text="A publishable key may be read by everybody, and opens only what is meant for everybody.",
+    )
+    scopes = ScopesField(
+        min_length=1, help_text="What it may ask for, such as jobs:write, or *. At most what you hold."
+    )
+    expires_in_days = IntegerField(
+        min_value=1,
+        max_value=MAX_DAYS,
+        default=DEFAULT_DAYS,
+        help_text="It ends with the key that mints it at the latest.",
+    )
+    allowed_ips = ListField(
+        child=CharField(max_length=64),
+        default=list,
+        help_text="Addresses or networks; none means from everywhere.",
+    )
+    allowed_origins = ListField(
+        child=CharField(max_length=300),
+        default=list,
+        help_text="For a publishable key: the websites whose scripts may use it, such as https://app.example.com.",
+    )
+
+
+class KeyInput(PrincipalKeyInput):
+    """A new key, for oneself unless another principal is named."""
+
+    service_account = IdField("svc", required=False, help_text="The service account whose key it will be.")
+    agent = IdField("agt", required=False, help_text="The agent whose key it will be.")
+
+
+class RotateInput(StrictSerializer):
+    """How a key is rotated."""
+
+    overlap_seconds = IntegerField(
+        min_value=0, max_value=MAX_OVERLAP, default=0, help_text="How long the previous secret still works."
+    )
+
+
+class PrincipalOutput(Output):
+    """A principal, by kind, id and name."""
+
+    kind = CharField()
+    id = CharField(allow_null=True)
+    name = CharField()
+
+
+class KeyOutput(Output):
+    """A key; never its secret."""
+
+    id = CharField(source="public_id")
+    name = CharField()
+    kind = ChoiceField(choices=KIND_WORDS, source="kind_word")
+    principal = CharField(source="principal_public_id", help_text="Whose key it is.")
+    organization = IdField("org", source="organization_id", allow_null=True)
+    scopes = ListField(child=CharField())
+    allowed_ips = ListField(child=CharField())
+    allowed_origins = ListField(child=CharField(), source="index.allowed_origins")
+    status = ChoiceField(choices=[("active", "Active"), ("expired", "Expired"), ("revoked", "Revoked")])
+    minted_by = PrincipalOutput(
+        many=True, source="minters", help_text="Who minted it, through whom, the first one first."
+    )
+    created_at = TimestampField()
+    expires_at = TimestampField(source="index.expires_at")
+    revoked_at = TimestampField(source="index.revoked_at", allow_null=True)
+    last_used_at = TimestampField(source="index.last_used_at", allow_null=True)
+    previous_secret_until = TimestampField(source="index.previous_until", allow_null=True)
+    version = IntegerField()
+
+
+class MintedKeyOutput(KeyOutput):
+    """A key with its secret, which is shown this once."""
+
+    secret = CharField(help_text="Keep it now: it is not stored here and cannot be shown again.")
+
+    @classmethod
+    def render(cls, instance: Any) -> dict[str, Any]:
+        """Render a MintedKey: the key as always, and its secret."""
+        return {**KeyOutput.render(instance.key), "secret": instance.secret}
+
+
+class CredentialOutput(Output):
+    """What was shown."""
+
+    id = CharField(allow_null=True)
+    kind = CharField()
+    scopes = ListField(child=CharField())
+    expires_at = TimestampField(allow_null=True)
+
+
+class OrganizationRefOutput(Output):
+    """The organization within which the actor acts."""
+
+    id = IdField("org")
+    slug = CharField()
+
+
+class WhoamiOutput(Output):
+    """Who acts, for whom, by what right, and where."""
+
+    actor = PrincipalOutput()
+    on_behalf_of = PrincipalOutput(allow_null=True)
+    owner = PrincipalOutput(allow_null=True, help_text="Who answers for an agent.")
+    credential = CredentialOutput()
+    role = CharField()
+    tenant = CharField(help_text="`console` or `application/environment`.")
+    organization = OrganizationRefOutput(allow_null=True)

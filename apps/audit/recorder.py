@@ -1,0 +1,99 @@
+"""Writing the event of record: in the operation's transaction, once, after its function has returned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+from uuid import UUID
+
+from apps.audit.changes import MAX_CHANGES, Change, collecting, documents
+from apps.audit.models import Event, Touch
+from apps.audit.snapshots import circumstances, organization_of, resource_columns, slug_of
+from apps.core.actor import Actor
+from apps.core.operations import Operation, Recording, register_recorder
+from apps.orgs.models import Organization
+from apps.tenancy import walls
+from apps.tenancy.models import Tenant
+
+
+@contextmanager
+def record(actor: Actor, operation: Operation[..., Any]) -> Iterator[Recording]:
+    """Be the recorder of the trail: collect changes while the operation runs, then write its event.
+
+    An operation that raises leaves no event; its transaction is rolled back anyway.
+    """
+    recording = Recording()
+    with collecting() as collector:
+        yield recording
+    write(actor, operation, recording.resource, collector.standing())
+
+
+def register() -> None:
+    """Register this room's recorder."""
+    register_recorder(record)
+
+
+def write(actor: Actor, operation: Operation[..., Any], resource: Any, changes: list[Change]) -> Event:
+    """Write the event of `operation` where its organization can read it, and its mirror in the actor's home."""
+    organization_id = organization_of(actor, resource, changes)
+    event = Event(
+        **circumstances(actor, operation),
+        **resource_columns(resource, changes),
+        organization_id=organization_id,
+        organization_slug=slug_of(actor, resource, organization_id),
+        changes=documents(changes),
+    )
+    with _standing_for(actor, organization_id):
+        event.save(force_insert=True)
+        _touch(event, changes)
+    if actor.is_away:
+        _mirror(actor, operation, event)
+    return event
+
+
+def _touch(event: Event, changes: list[Change]) -> None:
+    """Make the event findable by what it changed or pointed at beside its resource; most do neither."""
+    shown = changes[:MAX_CHANGES]
+    others = dict.fromkeys(thing for change in shown for thing in (change.public_id, *change.references))
+    others.pop(event.resource_id or "", None)
+    if others:
+        columns = {"organization_id": event.organization_id, "request_id": event.request_id}
+        Touch.objects.bulk_create(Touch(resource_id=thing, event_id=event.id, **columns) for thing in others)
+
+
+@contextmanager
+def _standing_for(actor: Actor, organization_id: UUID | None) -> Iterator[None]:
+    """Stand where a row of that organization may be written: not always where the actor stands.
+
+    Who creates an organization stands in none or in another; what it did belongs to the new one's trail.
+    """
+    if actor.is_tenant_wide:
+        yield
+        return
+    wall: AbstractContextManager[None] = (
+        walls.within(organization_id) if organization_id else walls.whole_tenant()
+    )
+    with wall:
+        yield
+
+
+def _mirror(actor: Actor, operation: Operation[..., Any], event: Event) -> None:
+    """Say in the home of an actor from elsewhere what it did, in the trail of the organization that owns the tenant.
+
+    The mirror names the event and holds neither names nor fields: the data of a product's customers stays in its
+    environment.
+    """
+    with walls.outside():
+        owners = Tenant.objects.filter(pk=actor.tenant.id).values_list("owner_organization_id", flat=True)
+        owner_id = owners.get()
+    with walls.enter(actor.home, owner_id):
+        owner = Organization.objects.filter(pk=owner_id).first() if owner_id else None
+        Event(
+            **circumstances(actor, operation),
+            resource_type=event.resource_type,
+            resource_id=event.resource_id,
+            organization_id=owner_id,
+            organization_slug=owner.slug if owner else "",
+            mirror_of=event.public_id,
+        ).save(force_insert=True)

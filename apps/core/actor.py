@@ -1,0 +1,143 @@
+"""Who acts in a call: principal, on whose behalf, through which credential, with which scopes, and where.
+
+An `Actor` is plain data, made once at the edge and passed to every operation. It is never ambient: code that
+has no actor in its hands cannot call an operation.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from apps.core.scopes import Scopes
+
+
+class PrincipalKind(StrEnum):
+    """The three kinds of principal, the system itself, and a visitor known by a publishable key alone."""
+
+    USER = "user"
+    SERVICE_ACCOUNT = "service_account"
+    AGENT = "agent"
+    SYSTEM = "system"
+    VISITOR = "visitor"
+
+
+class Edge(StrEnum):
+    """Through which door a call came in."""
+
+    API = "api"
+    COMMAND = "command"
+    ADMIN = "admin"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRef:
+    """A tenant, as much of it as a call needs to know. `name` is `console` or `menugen/production`."""
+
+    id: UUID
+    name: str
+    schema_name: str
+    kind: str
+    protected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationRef:
+    """The organization of the acted-on tenant within which the actor acts."""
+
+    id: UUID
+    slug: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalRef:
+    """A snapshot of a principal: enough to name it in the trail after its row is gone."""
+
+    kind: PrincipalKind
+    id: UUID | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What the actor showed. `chain` is the minters' principals, the first minter first.
+
+    `outgoing` is said of a secret that a rotation has replaced and that still works for a while.
+    """
+
+    id: UUID | None
+    kind: str
+    scopes: Scopes
+    expires_at: datetime | None = None
+    chain: tuple[PrincipalRef, ...] = ()
+    outgoing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The outer circumstances of one call, for the trail. `reason` is what a person typed in the admin."""
+
+    request_id: str
+    edge: Edge
+    ip: str | None = None
+    user_agent: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The first argument of every operation.
+
+    `home` is the tenant whose directory holds the principal, `tenant` the one acted on; they differ when a console
+    key acts inside an environment. `role` is the built-in role that bounds what the principal may do there, `owner`
+    the person who answers for an agent.
+    """
+
+    principal: PrincipalRef
+    home: TenantRef
+    tenant: TenantRef
+    credential: Credential
+    call: Call
+    role: str
+    organization: OrganizationRef | None = None
+    owner: PrincipalRef | None = None
+    on_behalf_of: PrincipalRef | None = None
+    is_operator: bool = False
+
+    @property
+    def kind(self) -> PrincipalKind:
+        """The kind of the principal itself."""
+        return self.principal.kind
+
+    @property
+    def is_system(self) -> bool:
+        """True for installation commands and maintenance, which act with operator's power."""
+        return self.principal.kind is PrincipalKind.SYSTEM
+
+    @property
+    def involves_agent(self) -> bool:
+        """True when an agent acts or minted the credential somewhere up its chain (policy treats both alike)."""
+        return any(p.kind is PrincipalKind.AGENT for p in (self.principal, *self.credential.chain))
+
+    @property
+    def is_tenant_wide(self) -> bool:
+        """True for who acts for the whole tenant: its own machines, the system, a console key inside an environment.
+
+        A person never does, nor does a visitor: without an organization they see no organization's rows.
+        """
+        return (
+            self.organization is None and self.kind not in (PrincipalKind.USER, PrincipalKind.VISITOR)
+        ) or (self.is_away and self.organization is None)
+
+    @property
+    def is_away(self) -> bool:
+        """True when the actor acts in another tenant than its own."""
+        return self.home.id != self.tenant.id
+
+
+def system_actor(tenant: TenantRef, call: Call) -> Actor:
+    """The platform itself, acting in `tenant`: installation commands and maintenance. Operator's power."""
+    principal = PrincipalRef(PrincipalKind.SYSTEM, None, "system")
+    credential = Credential(None, "system", Scopes.everything())
+    return Actor(principal, tenant, tenant, credential, call, role="owner", is_operator=True)

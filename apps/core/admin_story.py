@@ -1,0 +1,198 @@
+"""What a page of the admin tells about one thing: facts, related rows, its timeline, and how a machine would ask.
+
+Rooms add to the pages of models below them by registering here; nothing in this module knows the theme.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Model
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince, timeuntil
+
+from apps.core import clock
+from apps.core.actor import Actor
+from apps.core.operations import Operation
+from apps.core.routes import route_of
+
+AnyOperation = Operation[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of a summary. `value` is text, or what the functions below make."""
+
+    label: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Rows around a thing. `rows` gets the actor and the thing; a row is a sequence of cells as in Fact.value."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Callable[[Actor, Any], Iterable[Sequence[Any]]]
+    empty: str
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that waits for a person: a sentence, where to go, and how urgent (`bad` or `warn`)."""
+
+    text: str
+    url: str
+    tone: str = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Equivalent:
+    """The same by machine: a call with curl ('' where there is none) and a command."""
+
+    curl: str
+    command: str
+
+
+Needs = Callable[[Actor], Iterable[Need]]
+Timeline = Callable[[Actor, str], Sequence[Any]]
+
+_related: dict[type[Model], list[Related]] = {}
+_needs: list[tuple[type[Model], Needs]] = []
+_timeline: list[Timeline] = []
+
+
+def relate(model: type[Model], *related: Related) -> None:
+    """Show `related` on the page of each `model`."""
+    _related.setdefault(model, []).extend(related)
+
+
+def related_of(model: type[Model]) -> list[Related]:
+    """What is shown around a `model`."""
+    return _related.get(model, [])
+
+
+def watch(model: type[Model], needs: Needs) -> None:
+    """Ask `needs` what waits for a person, above the list of `model` and on the dashboard."""
+    _needs.append((model, needs))
+
+
+def needs_of(actor: Actor, model: type[Model] | None = None) -> list[Need]:
+    """What waits for a person, about `model` alone or about everything."""
+    asked = [needs for watched, needs in _needs if model in (None, watched)]
+    return [need for needs in asked for need in needs(actor)]
+
+
+def use_timeline(timeline: Timeline) -> None:
+    """Tell stories with `timeline`, which gets the actor and a shown id, and returns the newest entries first."""
+    _timeline[:] = [timeline]
+
+
+def timeline_of(actor: Actor, thing: str) -> Sequence[Any]:
+    """The newest entries about `thing`; none where nobody keeps a trail."""
+    return _timeline[0](actor, thing) if _timeline else ()
+
+
+def story_url(row: Any, site: str = "admin") -> str:
+    """Where the page about `row` is."""
+    meta = row._meta
+    return reverse(f"{site}:{meta.app_label}_{meta.model_name}_change", args=[row.public_id])
+
+
+def list_url(model: type[Model], site: str = "admin") -> str:
+    """Where the list of `model` is."""
+    return reverse(f"{site}:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+def badge(text: object, tone: str = "plain") -> SafeString:
+    """A small label; `tone` is good, warn, bad, info or plain."""
+    return format_html('<span class="pm-badge pm-badge-{}">{}</span>', tone, text)
+
+
+_TONES = {
+    "active": "good",
+    "spare": "info",
+    "suspended": "bad",
+    "revoked": "bad",
+    "expired": "warn",
+    "deleted": "bad",
+}
+
+
+def status_badge(status: str, said: object = None) -> SafeString:
+    """A status as the domain says it (`said`, else the status itself), coloured."""
+    return badge(said or status.capitalize(), _TONES.get(status, "plain"))
+
+
+def code(text: object) -> SafeString:
+    """An id or another literal."""
+    return format_html('<code class="pm-code">{}</code>', text)
+
+
+def link(row: Any, text: object = None) -> SafeString:
+    """A link to the page about `row`."""
+    return format_html('<a class="pm-link" href="{}">{}</a>', story_url(row), row if text is None else text)
+
+
+def words(texts: Iterable[object]) -> SafeString | str:
+    """Literals beside each other, or a dash."""
+    return SafeString(" ".join(code(text) for text in texts)) or "—"
+
+
+def when(moment: datetime | None) -> SafeString | str:
+    """A time as people say it, with the exact one behind it; a dash for none."""
+    if moment is None:
+        return "—"
+    now = clock.now()
+    if abs((moment - now).total_seconds()) < 60:
+        said = "just now"
+    elif moment < now:
+        said = f"{timesince(moment, now, depth=1)} ago"
+    else:
+        said = f"in {timeuntil(moment, now, depth=1)}"
+    exact = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return format_html(
+        '<time class="pm-time" datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, said
+    )
+
+
+def equivalent(
+    operation: AnyOperation, target: Mapping[str, Any], body: Mapping[str, Any], base_url: str
+) -> Equivalent:
+    """How to call `operation` with `target` (Python values of the URL) and `body` by API and by command."""
+    room, _, verb = operation.name.replace("_", "-").partition(".")
+    route = route_of(operation.name)
+    named = [str(value) for value in target.values()]
+    curl = ""
+    if route is not None:
+        shown = {name: converter.to_url(target[name]) for name, converter in route.converters.items()}
+        named = list(shown.values())
+        curl = _curl(route.method, base_url + route.path.format(**shown), body)
+    line = ["manage.py", room, verb.replace(".", "-"), *named, *_options(body)]
+    return Equivalent(curl, shlex.join(line))
+
+
+def _curl(method: str, url: str, body: Mapping[str, Any]) -> str:
+    lines = [f"curl -X {method} {url}" if method != "GET" else f"curl {url}"]
+    lines.append('-H "Authorization: Bearer $PACKMULE_KEY"')
+    if body:
+        lines.append(f"--json {shlex.quote(json.dumps(body, ensure_ascii=False))}")
+    return " \\\n  ".join(lines)
+
+
+def _options(body: Mapping[str, Any]) -> list[str]:
+    options: list[str] = []
+    for name, value in body.items():
+        flag = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            options.append(flag if value else f"--no-{flag[2:]}")
+        else:
+            options += [flag, ",".join(map(str, value)) if isinstance(value, list) else str(value)]
+    return options

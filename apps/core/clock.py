@@ -1,0 +1,45 @@
+"""The one place time comes from, so that a test can hold it still.
+
+Database clocks (`clock_timestamp()`) are used only where two processes have to agree on the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+
+@dataclass(slots=True)
+class FrozenClock:
+    """A clock that stands still until it is moved."""
+
+    at: datetime
+
+    def move(self, by: timedelta) -> datetime:
+        """Move by `by` (backwards when negative) and return the new time."""
+        self.at += by
+        return self.at
+
+
+# Process-wide and not per context: a test that freezes time means the server's threads too.
+_frozen: list[FrozenClock] = []
+
+
+def now() -> datetime:
+    """Return the current time, aware, in UTC."""
+    return _frozen[-1].at if _frozen else datetime.now(UTC)
+
+
+@contextmanager
+def frozen(at: datetime) -> Iterator[FrozenClock]:
+    """Hold `now()` at `at` (aware) inside the block; for tests. Raises ValueError for a naive time."""
+    if at.tzinfo is None:
+        raise ValueError("a frozen clock needs a time with an offset")
+    clock = FrozenClock(at.astimezone(UTC))
+    _frozen.append(clock)
+    try:
+        yield clock
+    finally:
+        _frozen.remove(clock)

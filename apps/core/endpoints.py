@@ -1,0 +1,165 @@
+"""The API's edge: a URL with its operations, `endpoint(GET=list_agents, POST=create_agent)`.
+
+The view parses, makes one call and renders. URL arguments, then the body or the query parameters, become the
+operation's keyword arguments; the result is rendered by the operation's output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.views import APIView
+
+from apps.core import etags, idempotency
+from apps.core.actor import Actor
+from apps.core.operations import Operation
+from apps.core.pagination import paginate
+from apps.core.parameters import ListParameters, Parameters
+from apps.core.problem_handlers import exception_handler
+from apps.core.problems import MethodNotAllowed, NotAcceptable, Unauthenticated, show
+from apps.core.serializers import Output, StrictSerializer
+from apps.core.strictjson import MEDIA_TYPE, accepts_json, dumps, read_request
+
+AnyOperation = Operation[..., Any]
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back: a status, a document (None: nothing) and headers."""
+
+    status: int
+    document: Any = None
+    headers: Mapping[str, str] | None = None
+
+    def response(self) -> HttpResponse:
+        """The answer as Django sends it."""
+        body = b"" if self.document is None else dumps(self.document)
+        made = HttpResponse(body, status=self.status, content_type=MEDIA_TYPE, headers=self.headers)
+        if self.document is None:
+            del made["Content-Type"]
+        return made
+
+
+class OperationView(APIView):
+    """One URL. `operations` says by method what it does, `statuses` with which status it answers when all went well."""
+
+    operations: ClassVar[Mapping[str, AnyOperation]] = {}
+    statuses: ClassVar[Mapping[str, int]] = {}
+
+    def dispatch(self, request: HttpRequest, *_args: Any, **url: Any) -> HttpResponseBase:
+        """Handle the request as it is: what DRF would wrap it for (credentials, limits, parsers) stands elsewhere."""
+        try:
+            _refuse_other_media(request)
+            return self._handler(str(request.method))(request, **url)
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the caller gets a problem
+            return exception_handler(failure, {"request": request})
+
+    def _handler(self, method: str) -> Callable[..., HttpResponseBase]:
+        known = method.lower() in self.http_method_names
+        handler: Callable[..., HttpResponseBase] = self.http_method_not_allowed
+        return getattr(self, method.lower(), handler) if known else handler
+
+    def http_method_not_allowed(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> Any:
+        """Refuse with the methods that are taken here."""
+        raise MethodNotAllowed(str(request.method), self.operations)
+
+    # OPTIONS has no meaning of its own here: CORS is answered before any view.
+    options = http_method_not_allowed
+
+    def handle(self, request: HttpRequest, **url: Any) -> HttpResponseBase:
+        """Parse, call, render."""
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        operation = self.operations[method]
+        actor = acting(request)
+        # Before the body is read, so that who may not call this cannot keep a thread waiting for one.
+        operation.require(actor, url)
+        arguments = url | read_arguments(operation, request, method)
+        if method == "POST" and (key := request.headers.get("Idempotency-Key")) is not None:
+            operation.require(actor, arguments)
+            asked = idempotency.Asked.of(request, key, arguments, secret=operation.shows_secret)
+            return idempotency.answer_once(
+                actor, asked, lambda: self._answer(operation, actor, arguments, method)
+            )
+        return self._answer(operation, actor, arguments, method)
+
+    def _answer(
+        self, operation: AnyOperation, actor: Actor, arguments: dict[str, Any], method: str
+    ) -> HttpResponse:
+        return perform(operation, actor, arguments, self.statuses[method]).response()
+
+
+def _refuse_other_media(request: HttpRequest) -> None:
+    accept = request.META.get("HTTP_ACCEPT", "*/*")
+    if not accepts_json(accept):
+        raise NotAcceptable(f"Accept says {show(accept)}; answers here are {MEDIA_TYPE}.")
+
+
+def acting(request: HttpRequest) -> Actor:
+    """The actor that the middleware found. Raises Unauthenticated when the call came without a credential."""
+    actor = cast("Actor | None", getattr(request, "actor", None))
+    if actor is None:
+        raise Unauthenticated(
+            "This call needs a key, and came without one. Send it as: Authorization: Bearer pmk_…",
+            code="credential_missing",
+        )
+    return actor
+
+
+def read_arguments(operation: AnyOperation, request: HttpRequest, method: str) -> dict[str, Any]:
+    """What the body and the query say, validated. Raises a Problem that names each field that was refused."""
+    if method in _WITH_BODY:
+        Parameters.read_query(request.GET)
+        arguments = _read_body(operation, request, partial=method == "PATCH")
+    else:
+        default = ListParameters if operation.lists else Parameters
+        arguments = cast(type[Parameters], operation.input or default).read_query(request.GET)
+    if operation.versioned:
+        arguments["expected_version"] = etags.expected_version(request.headers.get("If-Match"))
+    return arguments
+
+
+def _read_body(operation: AnyOperation, request: HttpRequest, *, partial: bool) -> dict[str, Any]:
+    serializer = cast("type[StrictSerializer] | None", operation.input)
+    if serializer is None:
+        return StrictSerializer.read(read_request(request, needed=False))
+    needed = serializer.has_required() and not partial
+    return serializer.read(read_request(request, needed=needed), partial=partial)
+
+
+def perform(operation: AnyOperation, actor: Actor, arguments: dict[str, Any], status: int) -> Answer:
+    """Call the operation and render its result. Commands use this too, so that both give the same bytes."""
+    output = cast("type[Output] | None", operation.output)
+    if operation.lists and output is not None:
+        return Answer(status, _page(operation, output, actor, arguments))
+    result = operation(actor, **arguments)
+    if output is None:
+        return Answer(204)
+    version = getattr(result, "version", None)
+    headers = {"ETag": etags.etag(version)} if isinstance(version, int) else None
+    return Answer(status, output.render(result), headers)
+
+
+def _page(
+    operation: AnyOperation, output: type[Output], actor: Actor, arguments: dict[str, Any]
+) -> dict[str, Any]:
+    limit, cursor = arguments.pop("limit"), arguments.pop("cursor")
+    organization = actor.organization.id if actor.organization else None
+    scope = f"{operation.name}|{actor.tenant.id}|{organization}|{sorted(arguments.items(), key=str)}"
+    page = paginate(operation(actor, **arguments), limit=limit, cursor=cursor, scope=scope)
+    return {"data": output.render_many(page.data), "next_cursor": page.next_cursor}
+
+
+def endpoint(*, status: int | None = None, **operations: AnyOperation) -> Callable[..., HttpResponseBase]:
+    """The view of a URL: an operation for each method. POST answers 201 unless `status` says otherwise."""
+    statuses = {method: status or (201 if method == "POST" else 200) for method in operations}
+    members: dict[str, Any] = {"operations": operations, "statuses": statuses}
+    for method in operations:
+        members[method.lower()] = OperationView.handle
+    name = "".join(part.capitalize() for part in next(iter(operations.values())).name.split("."))
+    made = cast(type[OperationView], type(f"{name}View", (OperationView,), members))
+    return cast(Callable[..., HttpResponseBase], made.as_view())

@@ -1,0 +1,134 @@
+"""Pages of a list by key: `limit` rows after the row that the cursor names, one query a page.
+
+A cursor is the last row's ordering values under a signature that also covers the list it belongs to, so one
+that was changed, or taken from another list, tenant or filter, is refused.
+"""
+
+from __future__ import annotations
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import orjson
+from django.conf import settings
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db.models import Field, Model, Q, QuerySet
+from django.utils.crypto import salted_hmac
+
+from apps.core import problems
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+_SALT = "packmule.pagination.cursor"
+_MAC_BYTES = 12
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some rows of a list; `next_cursor` is None on the last page."""
+
+    data: Sequence[T]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """One column of the ordering."""
+
+    field: Field[Any, Any]
+    descending: bool
+
+    @property
+    def name(self) -> str:
+        return self.field.attname
+
+
+def paginate(
+    queryset: QuerySet[Any], *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, scope: str = ""
+) -> Page[Any]:
+    """Return the page after `cursor` (the first one without), in the queryset's own order (default `-id`).
+
+    `scope` names the list: what has to be equal between two calls for a cursor to be good in both (operation,
+    tenant, filters). The order's columns must not be nullable; the primary key is added as the last one where
+    it is missing. Raises CursorInvalid, and ValueError for a limit outside 1..MAX_LIMIT or an unfit order.
+    """
+    if not 1 <= limit <= MAX_LIMIT:
+        raise ValueError(f"a page has 1 to {MAX_LIMIT} rows, not {limit}")
+    keys = _keys(queryset)
+    bound = f"{scope}|{queryset.model._meta.label_lower}|{[(key.name, key.descending) for key in keys]}"
+    ordered = queryset.order_by(*(f"-{key.name}" if key.descending else key.name for key in keys))
+    if cursor:
+        ordered = ordered.filter(_after(keys, _read(cursor, bound, keys)))
+    rows = list(ordered[: limit + 1])
+    more = len(rows) > limit
+    return Page(rows[:limit], _write(rows[limit - 1], bound, keys) if more else None)
+
+
+def _keys(queryset: QuerySet[Any]) -> list[_Key]:
+    names = [str(name) for name in queryset.query.order_by] or ["-id"]
+    keys = [_key(queryset.model, name) for name in names]
+    if not keys[-1].field.unique:
+        keys.append(_Key(queryset.model._meta.pk, keys[-1].descending))
+    return keys
+
+
+def _key(model: type[Model], name: str) -> _Key:
+    bare = name.lstrip("-+")
+    try:
+        found = model._meta.pk if bare == "pk" else model._meta.get_field(bare)
+    except FieldDoesNotExist:
+        raise ValueError(f"{model._meta.label} cannot be paged by {bare!r}: no column of its own") from None
+    if not isinstance(found, Field) or found.null:
+        raise ValueError(
+            f"{model._meta.label} cannot be paged by {bare!r}: no column, or one that may be empty"
+        )
+    return _Key(found, name.startswith("-"))
+
+
+def _after(keys: Sequence[_Key], values: Sequence[Any]) -> Q:
+    """Return the condition for all rows behind `values`; its first bound is plain, for an index to serve."""
+    first, *rest = keys
+    if not rest:
+        return Q(**{f"{first.name}{_beyond(first)}": values[0]})
+    tied = Q(**{first.name: values[0]}) & _after(rest, values[1:])
+    behind = Q(**{f"{first.name}{_beyond(first)}": values[0]})
+    return Q(**{f"{first.name}{_beyond(first)}e": values[0]}) & (behind | tied)
+
+
+def _beyond(key: _Key) -> str:
+    return "__lt" if key.descending else "__gt"
+
+
+def _write(row: Any, bound: str, keys: Sequence[_Key]) -> str:
+    values = [row[key.name] if isinstance(row, Mapping) else getattr(row, key.name) for key in keys]
+    payload = orjson.dumps(values, default=str)
+    secret = str(settings.SECRET_KEY)
+    return urlsafe_b64encode(_mac(payload, bound, secret) + payload).rstrip(b"=").decode()
+
+
+def _read(cursor: str, bound: str, keys: Sequence[_Key]) -> list[Any]:
+    try:
+        raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+        # Decoding drops what is no base64, so the one right spelling is compared too.
+        if _is_signed(mac, payload, bound) and urlsafe_b64encode(raw).rstrip(b"=").decode() == cursor:
+            values = zip(keys, orjson.loads(payload), strict=True)
+            return [key.field.to_python(value) for key, value in values]
+    except (ValueError, ValidationError):
+        pass
+    raise problems.CursorInvalid
+
+
+def _is_signed(mac: bytes, payload: bytes, bound: str) -> bool:
+    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return any(hmac.compare_digest(mac, _mac(payload, bound, str(secret))) for secret in secrets)
+
+
+def _mac(payload: bytes, bound: str, secret: str) -> bytes:
+    message = len(bound).to_bytes(4, "big") + bound.encode() + payload
+    return salted_hmac(_SALT, message, secret=secret, algorithm="sha256").digest()[:_MAC_BYTES]

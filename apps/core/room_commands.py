@@ -1,0 +1,125 @@
+"""A room's operations as one management command: `manage.py organizations create --name Acme --json`.
+
+Everything comes from the operations and their routes; the call itself goes through the API's own stack, so that a
+command and a call answer the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import orjson
+from django.conf import settings
+
+from apps.core import command_options, command_text
+from apps.core.commands import Failure, Outcome, PackmuleCommand, examples_text, exit_code
+from apps.core.local_api import LocalAnswer, LocalCall, send
+from apps.core.problems import CredentialMissing, Remedy
+from apps.core.routes import Route, routes
+
+
+def verb_of(route: Route) -> str:
+    """Return the sub-command of a route: `members-add` for `organizations.members_add`."""
+    return route.operation.name.partition(".")[2].replace("_", "-").replace(".", "-")
+
+
+def routes_of(room: str, urlconf: str | None = None) -> dict[str, Route]:
+    """Return the main route (the shortest) of each operation of `room`, by verb."""
+    found: dict[str, Route] = {}
+    for route in sorted(routes(urlconf), key=lambda route: (-len(route.path), route.path)):
+        if route.operation.room == room:
+            found[verb_of(route)] = route
+    return dict(sorted(found.items()))
+
+
+def example_of(route: Route) -> str:
+    """Return a command line that names what the route cannot do without."""
+    words = [
+        route.operation.room.replace("_", "-"),
+        verb_of(route),
+        *(name.upper() for name in route.converters),
+    ]
+    for name, field in command_options.input_of(route)().fields.items():
+        if field.required and route.method != "PATCH":
+            words.append(f"--{name.replace('_', '-')} {name.upper()}")
+    return " ".join([*words, "--json"])
+
+
+class OperationsCommand(PackmuleCommand):
+    """The operations of `room`, as the principal of PACKMULE_KEY."""
+
+    room: ClassVar[str]
+    urlconf: ClassVar[str | None] = None
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """One sub-command an operation."""
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+        for verb, route in routes_of(self.room, self.urlconf).items():
+            operation = route.operation
+            description = (
+                f"{operation.description}\n\nscope {operation.scope}, risk {operation.risk}".replace(
+                    "%", "%%"
+                )
+            )
+            sub = verbs.add_parser(
+                verb,
+                help=operation.summary.replace("%", "%%"),
+                description=description,
+                epilog=examples_text([example_of(route)]),
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+            command_options.add_options(sub, route)
+
+    def perform(self, *_: Any, **options: Any) -> Outcome:
+        """Make the call. Raises Failure with the problem that the API answered."""
+        route = routes_of(self.room, self.urlconf)[options["verb"]]
+        call = command_options.build_call(route, options)
+        call = replace(call, headers={**_standing_headers(), **call.headers})
+        answer = _send(call)
+        document = orjson.loads(answer.body) if answer.body else {}
+        if options.get("all"):
+            document = _all_pages(call, document)
+        return Outcome(document, exit_code(answer.status))
+
+    def describe(self, document: Any) -> str:
+        """Say what waits for a person in words."""
+        if isinstance(document, Mapping) and set(document) == {"approval"}:
+            return command_text.approval(document)
+        return super().describe(document)
+
+
+def _standing_headers() -> dict[str, str]:
+    """Return the headers that the environment stands for. Raises CredentialMissing without PACKMULE_KEY."""
+    if not settings.PACKMULE_KEY:
+        raise CredentialMissing(
+            "This command acts as the principal of a key, and PACKMULE_KEY is not set.",
+            remedy=Remedy("export PACKMULE_KEY=pmk_…"),
+        )
+    places = {
+        "Packmule-Environment": os.environ.get("PACKMULE_ENVIRONMENT"),
+        "Packmule-Organization": os.environ.get("PACKMULE_ORGANIZATION"),
+    }
+    return {"Authorization": f"Bearer {settings.PACKMULE_KEY}"} | {k: v for k, v in places.items() if v}
+
+
+def _send(call: LocalCall) -> LocalAnswer:
+    # Django logs every refusal as a warning; here the refusal itself is shown.
+    logging.getLogger("django.request").setLevel(logging.CRITICAL)
+    answer = send(call)
+    if answer.status >= 400:
+        raise Failure(orjson.loads(answer.body), exit_code(answer.status))
+    return answer
+
+
+def _all_pages(call: LocalCall, page: dict[str, Any]) -> dict[str, Any]:
+    rows = list(page["data"])
+    while page["next_cursor"]:
+        following = _send(replace(call, query={**call.query, "cursor": page["next_cursor"]}))
+        page = orjson.loads(following.body)
+        rows += page["data"]
+    return {"data": rows, "next_cursor": None}

@@ -1,0 +1,63 @@
+"""What each tenant model says about the wall between organizations.
+
+Every model whose table lives in tenants declares one of these; a system check refuses a model that declares none.
+apps.tenancy turns the declarations into row-level security and grants when it builds a tenant's schema.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from django.db.models import Model
+
+M = TypeVar("M", bound=type[Model])
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """`column` holds the organization's id (None: no organization wall, `why` says who may see the rows).
+
+    `append_only` takes UPDATE and DELETE away from the tenant's own roles.
+    """
+
+    column: str | None
+    why: str = ""
+    append_only: bool = False
+
+
+_declared: dict[str, Declaration] = {}
+
+
+def declare(label: str, declaration: Declaration) -> None:
+    """Declare for the model `app_label.modelname` (lower case). For models of other people's apps."""
+    _declared[label.lower()] = declaration
+
+
+def walled(column: str, *, append_only: bool = False) -> Callable[[M], M]:
+    """Rows belong to the organization in `column`; those with NULL are the tenant's, and no organization sees them."""
+
+    def mark(model: M) -> M:
+        declare(model._meta.label_lower, Declaration(column, append_only=append_only))
+        return model
+
+    return mark
+
+
+def unwalled(why: str, *, append_only: bool = False) -> Callable[[M], M]:
+    """Rows belong to the tenant as a whole; `why` says who may see them and where that is enforced."""
+
+    def mark(model: M) -> M:
+        declare(model._meta.label_lower, Declaration(None, why, append_only))
+        return model
+
+    return mark
+
+
+def declaration_of(model: type[Model]) -> Declaration | None:
+    """What `model` declares, or None when it declares nothing."""
+    return _declared.get(model._meta.label_lower)
+
+
+def is_registry(model: type[Model]) -> bool:
+    """True for a model whose one table lives in the registry, outside of every tenant."""
+    return model._meta.db_table.startswith('"public".')

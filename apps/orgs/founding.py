@@ -1,0 +1,84 @@
+"""Founding organizations: plain functions for this room, sign-up and whoever prepares an installation."""
+
+from __future__ import annotations
+
+from secrets import choice
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.text import slugify
+
+from apps.accounts.models import User
+from apps.core.actor import Actor
+from apps.core.fields import RESERVED_SLUGS
+from apps.core.problems import show
+from apps.orgs.errors import SlugTaken
+from apps.orgs.models import Membership, Organization
+from apps.tenancy import walls
+
+_LETTERS = "abcdefghjkmnpqrstvwxyz23456789"
+_LONGEST_STEM = 32
+_TRIES = 5
+
+
+def found_organization(*, name: str, slug: str, owner: User | None, personal: bool = False) -> Organization:
+    """A new organization of the tenant that stands, with `owner` as its first member, if any. Raises SlugTaken.
+
+    Row-level security lets in only rows of the organization that stands, so this stands in the new one meanwhile.
+    """
+    organization = Organization(name=name, slug=slug, personal=personal)
+    with walls.within(organization.id):
+        save_with_slug(organization, force_insert=True)
+        if owner is not None:
+            Membership.objects.create(organization=organization, user=owner, role="owner")
+    return organization
+
+
+def found_under_free_slug(*, name: str, owner: User | None, personal: bool = False) -> Organization:
+    """The same, under a slug made from the name. Raises SlugTaken when five made ones are taken."""
+    for attempt in range(_TRIES):
+        try:
+            slug = slug_from(name, unique=personal or attempt > 0)
+            return found_organization(name=name, slug=slug, owner=owner, personal=personal)
+        except SlugTaken:
+            continue
+    raise SlugTaken(f"No free slug was found for {show(name)}; name one.")
+
+
+def personal_organization(user: User) -> Organization:
+    """The organization of `user` alone, made on sign-up: it walls consumers from each other in the database."""
+    name = user.name or user.email.partition("@")[0]
+    return found_under_free_slug(name=name[:120], owner=user, personal=True)
+
+
+def join_creators_organization(actor: Actor, user: User) -> None:
+    """Whom an organization's actor added to the directory becomes a viewer there, or nobody there would see them."""
+    if actor.organization is not None:
+        Membership.objects.create(organization_id=actor.organization.id, user=user, role="viewer")
+
+
+def member_of(user: User) -> list[Membership]:
+    """All memberships of `user` in the tenant that stands, oldest first, with their organizations."""
+    with walls.whole_tenant():
+        return list(Membership.objects.filter(user=user).select_related("organization").order_by("id"))
+
+
+def save_with_slug(organization: Organization, **options: Any) -> None:
+    """Save, letting the unique constraint decide: other organizations' rows cannot be looked up. Raises SlugTaken."""
+    try:
+        with transaction.atomic():
+            organization.save(**options)
+    except IntegrityError:
+        raise SlugTaken(
+            f"The slug {show(organization.slug)} is taken in this tenant; choose another."
+        ) from None
+
+
+def slug_from(name: str, *, unique: bool = False) -> str:
+    """A slug made from `name`, with six random characters when `unique`, or when the plain one would not do."""
+    stem = slugify(name).replace("_", "-").strip("-")[:_LONGEST_STEM].rstrip("-")
+    stem = "-".join(part for part in stem.split("-") if part)
+    if not unique and len(stem) > 1 and stem not in RESERVED_SLUGS and not stem.startswith("pg-"):
+        return stem
+    tail = "".join(choice(_LETTERS) for _ in range(6))
+    return f"{stem}-{tail}" if stem and not stem.startswith("pg-") else f"org-{tail}"

@@ -1,0 +1,10 @@
+"""`manage.py policy VERB`: the room's operations, as the principal of PACKMULE_KEY."""
+
+from apps.core.room_commands import OperationsCommand
+
+
+class Command(OperationsCommand):
+    """Made out of the operations `policy.*`."""
+
+    help = "Operations on policy: each verb is a call of the API."
+    room = "policy"

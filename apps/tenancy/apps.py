@@ -1,0 +1,17 @@
+"""Tenants, walls and provisioning."""
+
+from django.apps import AppConfig
+
+
+class TenancyConfig(AppConfig):
+    """The registry, the walls, and what makes tenants."""
+
+    name = "apps.tenancy"
+
+    def ready(self) -> None:
+        """Declare the walls of other people's models, check that nobody forgot one, and register the first gate."""
+        from apps.tenancy import checks, gates, third_party
+
+        third_party.declare_walls()
+        checks.register_checks()
+        gates.register()

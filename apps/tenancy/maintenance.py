@@ -1,0 +1,89 @@
+"""What the worker does between jobs: keep spares ready and forget what nobody may ask for any more."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from threading import Event
+
+from django.contrib.sessions.models import Session
+from django.db import DatabaseError, connections
+
+from apps.core import clock, idempotency
+from apps.tenancy.models import RateCounter, Tenant
+from apps.tenancy.provisioning import refill_pool
+from apps.tenancy.walls import enter, outside, registry
+
+logger = logging.getLogger("packmule.worker")
+_COUNTERS_KEPT_FOR = timedelta(hours=1)
+
+
+@dataclass(slots=True)
+class Chore:
+    """Something to do every `every` seconds."""
+
+    name: str
+    every: float
+    work: Callable[[], int]
+    due: float = 0.0
+
+
+def forget_counters() -> int:
+    """Delete rate counters that bound nobody any more; returns how many."""
+    with registry():
+        return RateCounter.objects.filter(arrives_at__lt=clock.now() - _COUNTERS_KEPT_FOR).delete()[0]
+
+
+def forget_in_tenants() -> int:
+    """Delete old answers and ended sessions in every active tenant; returns how many rows."""
+    with outside():
+        tenants = [tenant.ref for tenant in Tenant.objects.active()]
+    gone = 0
+    for tenant in tenants:
+        with enter(tenant):
+            gone += idempotency.forget_old() + Session.objects.filter(expire_date__lt=clock.now()).delete()[0]
+    return gone
+
+
+def chores() -> list[Chore]:
+    """All of them."""
+    return [
+        Chore("spare tenants", 2.0, refill_pool),
+        Chore("rate counters", 600.0, forget_counters),
+        Chore("old answers and sessions", 3600.0, forget_in_tenants),
+    ]
+
+
+def work_until(stop: Event, tick: float = 0.5) -> None:
+    """Do the chores as they fall due until `stop` is set. One that fails is logged and tried again at its next turn."""
+    pending = chores()
+    elapsed = 0.0
+    while not stop.is_set():
+        for chore in pending:
+            if chore.due <= elapsed and not stop.is_set():
+                chore.due = elapsed + chore.every
+                with _surviving(chore):
+                    done = chore.work()
+                    if done:
+                        logger.info("%s: %d", chore.name, done)
+        stop.wait(tick)
+        elapsed += tick
+
+
+@contextmanager
+def _surviving(chore: Chore) -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as failure:
+        logger.warning(
+            "%s: the database refused (%s); trying again later", chore.name, type(failure).__name__
+        )
+        connections.close_all()
+    except Exception:
+        logger.exception("%s failed; trying again later", chore.name)
+    finally:
+        for connection in connections.all(initialized_only=True):
+            connection.close_if_unusable_or_obsolete()

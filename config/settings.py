@@ -1,0 +1,220 @@
+"""Settings: one file, read from the environment, with defaults under which one machine runs the whole platform."""
+
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+DEBUG = env.flag("PACKMULE_DEBUG")
+PACKMULE_DATA_DIR = env.data_dir(BASE_DIR / ".packmule")
+
+
+def _secret_key() -> str:
+    """PACKMULE_SECRET_KEY, or the one that `up` keeps in the data directory.
+
+    A machine that serves nothing yet (building documentation, checking migrations) gets one that is good for this
+    process alone.
+    """
+    import secrets
+
+    kept = PACKMULE_DATA_DIR / "secret_key"
+    return env.text("PACKMULE_SECRET_KEY") or (
+        kept.read_text().strip() if kept.is_file() else secrets.token_urlsafe(48)
+    )
+
+
+SECRET_KEY = _secret_key()
+if len(SECRET_KEY) < 32:
+    raise ImproperlyConfigured("PACKMULE_SECRET_KEY must have at least 32 characters.")
+
+# Hosts are checked against the registry of domains by apps.tenancy, for every request.
+ALLOWED_HOSTS = ["*"]
+PACKMULE_HOSTS = env.words("PACKMULE_HOSTS", "127.0.0.1,localhost,[::1],testserver")
+PACKMULE_BASE_HOST = env.text("PACKMULE_BASE_HOST", "localhost")
+PACKMULE_MAX_BODY_BYTES = env.integer("PACKMULE_MAX_BODY_BYTES", 1024 * 1024)
+PACKMULE_ROLE_PREFIX = env.text("PACKMULE_ROLE_PREFIX", "packmule")
+PACKMULE_POOL_SIZE = env.integer("PACKMULE_POOL_SIZE", 2)
+PACKMULE_RATE_LIMIT = env.text("PACKMULE_RATE_LIMIT", "6000/60")
+PACKMULE_FAILURE_LIMIT = env.text("PACKMULE_FAILURE_LIMIT", "300/60")
+PACKMULE_TRUSTED_PROXIES = env.words("PACKMULE_TRUSTED_PROXIES")
+PACKMULE_ADMIN_EMAIL = env.text("PACKMULE_ADMIN_EMAIL", "admin@packmule.localhost")
+PACKMULE_KEY = env.text("PACKMULE_KEY")
+# Whether strangers may sign up on the console. In environments the product's customers always may.
+PACKMULE_OPEN_SIGNUP = env.flag("PACKMULE_OPEN_SIGNUP")
+
+_BASE_APPS = [
+    "apps.core",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "apps.accounts",
+    "apps.orgs",
+    "apps.apikeys",
+    "apps.audit",
+    "apps.policy",
+    "allauth",
+    "allauth.account",
+    "django.contrib.admin",
+]
+_CONSOLE_APPS = [*_BASE_APPS, "apps.applications"]
+_REGISTRY_APPS = ["apps.core", "django_tenants", "apps.tenancy", "apps.apikeys"]
+
+# Which models of an app live in the registry is said by their table's name; the router decides by it.
+HAS_MULTI_TYPE_TENANTS = True
+MULTI_TYPE_DATABASE_FIELD = "kind"
+TENANT_TYPES = {
+    "public": {"APPS": _REGISTRY_APPS, "URLCONF": "config.urls"},
+    "console": {"APPS": _CONSOLE_APPS, "URLCONF": "config.urls"},
+    "environment": {"APPS": _BASE_APPS, "URLCONF": "config.urls"},
+}
+TENANT_MODEL = "tenancy.Tenant"
+TENANT_DOMAIN_MODEL = "tenancy.Domain"
+TENANT_SYNC_ROUTER = "apps.tenancy.routers.WallRouter"
+DATABASE_ROUTERS = [TENANT_SYNC_ROUTER]
+TENANT_LIMIT_SET_CALLS = True
+
+INSTALLED_APPS = [
+    "unfold",
+    "django_tenants",
+    "apps.tenancy",
+    *_CONSOLE_APPS,
+    "auditlog",
+    "apps.console",
+    "rest_framework",
+    "drf_spectacular",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "apps.core.middleware.request_middleware",
+    "apps.core.problem_handlers.ProblemMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "apps.apikeys.middleware.acting_middleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.apikeys.middleware.session_middleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# `default` is the server's login role, which owns nothing; `owner` owns the schemas and is used by provisioning alone.
+_SERVED = env.served_databases(PACKMULE_DATA_DIR)
+DATABASES = {
+    alias: env.database(name, _SERVED.get(name, "postgresql:///packmule"), WALLS=alias == "default")
+    for alias, name in (("default", "PACKMULE_DATABASE_URL"), ("owner", "PACKMULE_OWNER_DATABASE_URL"))
+}
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+# An address replaces the present one when it was confirmed, and never before.
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/admin/"
+ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
+
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+# Cookies ignore ports: two installations on one host would end each other's sessions under one name.
+SESSION_COOKIE_NAME = f"{PACKMULE_ROLE_PREFIX}_session_{env.text('PACKMULE_PORT', '0')}"
+CSRF_COOKIE_NAME = f"{PACKMULE_ROLE_PREFIX}_csrf_{env.text('PACKMULE_PORT', '0')}"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "apps.core.problem_handlers.csrf_failure"
+
+# The cache is per process; nothing that must be shared or must last is kept in it.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "KEY_FUNCTION": "django_tenants.cache.make_key",
+        "REVERSE_KEY_FUNCTION": "django_tenants.cache.reverse_key",
+    }
+}
+
+AUDITLOG_USE_FK_STRING_REPRESENTATION = False
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_PARSER_CLASSES": ["apps.core.strictjson.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["apps.core.strictjson.StrictJSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "apps.core.schema.OperationSchema",
+    "EXCEPTION_HANDLER": "apps.core.problem_handlers.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Packmule",
+    "DESCRIPTION": "An agent-native backend: users, organizations, keys, walled data, jobs, policy and audit.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "DEFAULT_GENERATOR_CLASS": "apps.core.schema.Generator",
+}
+
+STATIC_URL = "/static/"
+# Served straight from the packages; a deployment that collects them says where to.
+STATIC_ROOT = env.text("PACKMULE_STATIC_ROOT") or None
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+# URLs carry a fingerprint of the file, so a day is safe; what style sheets name without one (fonts) is looked at daily.
+WHITENOISE_MAX_AGE = 24 * 3600
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "apps.console.staticfiles.FingerprintedStorage"},
+}
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = True
+LANGUAGE_CODE = "en"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("PACKMULE_LOG_LEVEL", "WARNING")},
+    "loggers": {"packmule": {"level": "INFO"}},
+}

@@ -1,0 +1,35 @@
+"""Every URL of the platform, room by room."""
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from apps.core import reference, schema
+from apps.core.admin import operators, site
+from apps.core.dispatch import indexed
+from apps.tenancy import health
+
+#: Below /v1/: the rooms, in the order in which documentation shows them.
+api = [
+    path("", include("apps.apikeys.api")),
+    path("", include("apps.accounts.api")),
+    path("", include("apps.orgs.api")),
+    path("", include("apps.applications.api")),
+    path("", include("apps.policy.api")),
+    path("", include("apps.audit.api")),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    indexed("v1/", api),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("openapi.json", schema.openapi_view),
+    path("llms.txt", reference.llms_view),
+    path("docs/<path:page>", reference.page_view),
+    path("admin/", site.urls),
+    path("operator/", operators.urls),
+    path("accounts/", include("apps.console.account_urls")),
+]
+
+handler400 = "apps.core.problem_handlers.bad_request"
+handler403 = "apps.core.problem_handlers.permission_denied"
+handler404 = "apps.core.problem_handlers.page_not_found"
+handler500 = "apps.core.problem_handlers.server_error"

@@ -1,0 +1,82 @@
+"""A whole installation, started as anybody starts it, and a browser to look at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.person import CHROMEDRIVER, CHROMIUM, Person, chromium
+
+_ROOT = Path(__file__).resolve().parents[2]
+#: What other tests of the same process may have set for themselves.
+_OURS = ("PACKMULE_DATABASE_URL", "PACKMULE_OWNER_DATABASE_URL", "PACKMULE_KEY", "PACKMULE_DATA_DIR")
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """`manage.py up` in a process of its own; yields what it prints."""
+    if not (CHROMIUM.exists() and CHROMEDRIVER.exists()):
+        pytest.skip("needs Debian's chromium and chromium-driver")
+    data = tmp_path_factory.mktemp("installation")
+    command = [
+        sys.executable,
+        str(_ROOT / "manage.py"),
+        "up",
+        "--json",
+        "--data-dir",
+        str(data),
+        "--port",
+        "0",
+    ]
+    clean = {name: value for name, value in os.environ.items() if name not in _OURS}
+    with (data / "up.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=_ROOT, env=clean)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, (data / "up.log").read_text()
+        yield json.loads(line)
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go: PACKMULE_SCREENSHOTS, or a temporary folder."""
+    named = os.environ.get("PACKMULE_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def person(installation: dict[str, Any], shots: Path, tmp_path: Path) -> Iterator[Person]:
+    """Somebody at the admin's first page, not signed in."""
+    with chromium(tmp_path / "profile") as driver:
+        yield Person(driver, installation["api_url"], shots)
+
+
+@pytest.fixture
+def admin(installation: dict[str, Any], person: Person) -> Person:
+    """The first person of the installation, signed in."""
+    person.sign_in(installation["admin_email"], installation["admin_password"])
+    assert person.path == "/admin/"
+    return person
+
+
+def call(installation: dict[str, Any], path: str, key: str, body: Any = None) -> Any:
+    """Call the API over HTTP and return the answer. Raises HTTPError for a refusal."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(installation["api_url"] + path, content, headers)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)

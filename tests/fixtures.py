@@ -1,0 +1,92 @@
+"""Fixtures: a real Postgres with the walls up, the shared world, and clients.
+
+One server a session, made as the owner; the tests themselves run as the server's login role, inside the real walls,
+in transactions that are rolled back. A test that has to commit takes `committing` and cleans up through it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connections
+from pytest_django import DjangoDbBlocker
+
+from tests.client import Api
+
+SPARES = 4
+
+
+def pytest_configure() -> None:
+    """Hash passwords fast: a good hash is slow on purpose, and the tests sign in a hundred times."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@contextmanager
+def _postgres() -> Iterator[dict[str, str]]:
+    """The URLs of the server to test against: the one the environment names, or an embedded one for this session."""
+    named = ("PACKMULE_DATABASE_URL", "PACKMULE_OWNER_DATABASE_URL")
+    if all(os.environ.get(name) for name in named):
+        yield {name: os.environ[name] for name in named}
+        return
+    from apps.tenancy.embedded import EmbeddedPostgres
+
+    with EmbeddedPostgres.temporary() as server:
+        yield dict(zip(named, (server.login_url, server.owner_url), strict=True))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[dict[str, str]]:
+    """A running server; its URLs by the names of the settings."""
+    with _postgres() as urls:
+        yield urls
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(postgres: dict[str, str], django_db_blocker: DjangoDbBlocker) -> Iterator[Any]:
+    """Install into the session's server, build the world, and leave it committed for all tests."""
+    from apps.tenancy.installation import install
+    from apps.tenancy.provisioning import build_spare
+    from tests import world
+
+    _point_connections_at(postgres)
+    with django_db_blocker.unblock():
+        made = world.build(install())
+        for _ in range(SPARES):
+            build_spare("environment")
+        connections.close_all()
+        yield made
+        connections.close_all()
+
+
+def _point_connections_at(urls: dict[str, str]) -> None:
+    """Aim both connections at `urls`: settings were read before there was a server."""
+    from config import env
+
+    for alias, name in (("default", "PACKMULE_DATABASE_URL"), ("owner", "PACKMULE_OWNER_DATABASE_URL")):
+        connections[alias].close()
+        connections.databases[alias].update({**env.database(name, urls[name]), "CONN_MAX_AGE": None})
+
+
+@pytest.fixture
+def world(db: None, django_db_setup: Any) -> Any:
+    """The shared world; whatever a test does to it is rolled back."""
+    return django_db_setup
+
+
+@pytest.fixture
+def api() -> Api:
+    """A client without a credential."""
+    return Api()
+
+
+@pytest.fixture
+def committing(django_db_setup: Any, django_db_blocker: DjangoDbBlocker) -> Iterator[Any]:
+    """The world for a test that really commits (threads, the owner's connection). It leaves the world as it was."""
+    with django_db_blocker.unblock():
+        yield django_db_setup
+        connections.close_all()

@@ -1,0 +1,1 @@
+"""The sweep: every route, with every kind of credential, on everybody's things."""
