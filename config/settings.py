@@ -58,6 +58,14 @@ _BASE_APPS = [
     "apps.policy",
     "allauth",
     "allauth.account",
+    "allauth.headless",
+    "allauth.idp.oidc",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.github",
+    "allauth.socialaccount.providers.google",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     "django.contrib.admin",
 ]
 _CONSOLE_APPS = [*_BASE_APPS, "apps.applications"]
@@ -160,14 +168,8 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "apps.core.problem_handlers.csrf_failure"
 
-# The cache is per process; nothing that must be shared or must last is kept in it.
-CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        "KEY_FUNCTION": "django_tenants.cache.make_key",
-        "REVERSE_KEY_FUNCTION": "django_tenants.cache.reverse_key",
-    }
-}
+# allauth keeps device codes and rate limits in the cache: all workers share it, and each tenant has its own.
+CACHES = {"default": {"BACKEND": "apps.core.cache.TenantCache"}}
 
 AUDITLOG_USE_FK_STRING_REPRESENTATION = False
 

@@ -23,7 +23,6 @@ from urllib.parse import urlencode
 
 import psycopg
 import pytest
-from django.core.cache import cache
 from django.db import DatabaseError, connection, transaction
 
 from apps.accounts.models import User
@@ -58,13 +57,11 @@ def status_of(key: str) -> int:
 
 
 @pytest.fixture
-def browser(world: Any) -> Iterator[Any]:
+def browser(world: Any) -> Any:
     """The owner of acorn, signed in to the console."""
     from apps.console.tests.support import Person
 
-    cache.clear()
-    yield Person(world.builders.email)
-    cache.clear()
+    return Person(world.builders.email)
 
 
 # --- what was tried and held ------------------------------------------------------------
@@ -99,10 +96,8 @@ def test_a_session_is_nobody_on_the_api(browser: Any, method: str) -> None:
     "target", ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)"]
 )
 def test_signing_in_leads_nowhere_else(world: Any, client: Any, target: str) -> None:
-    cache.clear()
     fields = {"login": world.builders.email, "password": PASSWORD, "next": target}
     assert client.post("/accounts/login/", fields)["Location"] == "/admin/"
-    cache.clear()
 
 
 @pytest.mark.parametrize("lookup", ["memberships__role=owner", "memberships__organization__slug=acorn"])

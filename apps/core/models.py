@@ -6,10 +6,11 @@ from uuid import UUID
 from django.db import models
 from django.db.models.functions import Now
 
+from apps.core import clock
 from apps.core.etags import check_version
 from apps.core.ids import Identified, encode, noun
 from apps.core.problems import NotFound, missing
-from apps.core.walls import walled
+from apps.core.walls import unwalled, walled
 
 
 def not_found(model: type[Identified], pk: UUID) -> NotFound:
@@ -72,3 +73,20 @@ class IdempotencyRecord(Identified):
 
     def __str__(self) -> str:
         return self.key
+
+
+@unwalled("allauth's working memory; an entry is found by its key only, and no view lists them")
+class CacheEntry(models.Model):
+    """One entry of the tenant's cache (see apps.core.cache)."""
+
+    key = models.CharField(max_length=250, primary_key=True)
+    value = models.TextField()
+    expires_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.key
+
+    @classmethod
+    def forget_ended(cls) -> int:
+        """Delete what nobody can read any more, in the tenant that stands; returns how many."""
+        return cls._default_manager.filter(expires_at__lte=clock.now()).delete()[0]

@@ -13,6 +13,7 @@ from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connections
 
 from apps.core import clock, idempotency
+from apps.core.models import CacheEntry
 from apps.tenancy.models import RateCounter, Tenant
 from apps.tenancy.provisioning import refill_pool
 from apps.tenancy.walls import enter, outside, registry
@@ -38,13 +39,14 @@ def forget_counters() -> int:
 
 
 def forget_in_tenants() -> int:
-    """Delete old answers and ended sessions in every active tenant; returns how many rows."""
+    """Delete old answers, ended sessions and what the cache forgot in every active tenant; returns how many rows."""
     with outside():
         tenants = [tenant.ref for tenant in Tenant.objects.active()]
     gone = 0
     for tenant in tenants:
         with enter(tenant):
-            gone += idempotency.forget_old() + Session.objects.filter(expire_date__lt=clock.now()).delete()[0]
+            gone += idempotency.forget_old() + CacheEntry.forget_ended()
+            gone += Session.objects.filter(expire_date__lt=clock.now()).delete()[0]
     return gone
 
 

@@ -8,6 +8,13 @@ _WHY = {
     "account.emailaddress": "allauth asks by the person who is signed in or signing in",
     "account.emailconfirmation": "found by a secret key only",
     "admin.logentry": "the admin shows a person their own entries",
+    "mfa.authenticator": "allauth asks by the person who is signed in or signing in",
+    "usersessions.usersession": "allauth shows a person their own sessions",
+    "socialaccount.socialapp": "nothing writes it; the table is what others of allauth refer to",
+    "socialaccount.socialtoken": "nothing writes it; deleting an account asks for it",
+    "socialaccount.socialaccount": "allauth asks by the person, or by what the provider vouches for",
+    "allauth_idp_oidc.client": "found by its id; operations show an organization's actor only what it may manage",
+    "allauth_idp_oidc.token": "found by its hash only",
 }
 
 

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 
 from apps.accounts.models import User
 from apps.console.tests.support import Person
 from apps.tenancy.walls import enter
-
-
-@pytest.fixture(autouse=True)
-def _no_rate_limit() -> Iterator[None]:
-    """Everybody in these stories signs in from one address, more often than a person may."""
-    cache.clear()
-    yield
-    cache.clear()
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_only_what_still_opens_something_is_told_again(world: World, tmp_path: P
         person = User.objects.get(email=world.builders.email)
         person.set_password(get_random_string(20))
         person.save()
-    kept.write_text(json.dumps({**held, "console_key": held["console_key"][:-1] + "x"}))
+    kept.write_text(json.dumps({**held, "console_key": held["console_key"].swapcase()}))
 
     assert first_credentials(world.console.ref, kept) == FirstCredentials(admin_email=world.builders.email)
 
