@@ -46,6 +46,9 @@ class User(Identified, Versioned, AbstractBaseUser):
         default=False, help_text="May see the installation; means nothing outside the console"
     )
     created_at = models.DateTimeField(db_default=Now())
+    signed_out_at = models.DateTimeField(
+        null=True, editable=False, help_text="Sessions from before this moment are over for good"
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -64,6 +67,11 @@ class User(Identified, Versioned, AbstractBaseUser):
     def ref(self) -> PrincipalRef:
         """The person as the trail names it."""
         return PrincipalRef(PrincipalKind.USER, self.id, str(self))
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What Django compares a session with: besides the password, when the person was signed out everywhere."""
+        known: str = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]
+        return f"{known}{self.signed_out_at.timestamp():.6f}" if self.signed_out_at else known
 
 
 class Machine(Identified, Versioned):
@@ -118,6 +126,9 @@ class Agent(Machine):
     owner_kind = models.CharField(max_length=20)
     owner_id = models.UUIDField(null=True)
     owner_name = models.CharField(max_length=254)
+    owner_home_id = models.UUIDField(
+        null=True, editable=False, help_text="The tenant whose directory holds the owner, where it is another one"
+    )
 
     @property
     def owner_public_id(self) -> str | None:
