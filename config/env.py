@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,16 @@ def flag(name: str, *, default: bool = False) -> bool:
 def words(name: str, default: str = "") -> list[str]:
     """The variable `name` split at commas, blanks removed."""
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def public_url(name: str) -> str:
+    """The variable `name` as an http or https address without a path; '' when unset. Raises ImproperlyConfigured."""
+    value = text(name).rstrip("/")
+    if value and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", value):
+        raise ImproperlyConfigured(
+            f"{name} must be an address such as https://example.com; it is '{value[:60]}'."
+        )
+    return value
 
 
 def data_dir(default: Path) -> Path:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config import env
+from config import env, smtp
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -34,6 +34,9 @@ if len(SECRET_KEY) < 32:
 ALLOWED_HOSTS = ["*"]
 PACKMULE_HOSTS = env.words("PACKMULE_HOSTS", "127.0.0.1,localhost,[::1],testserver")
 PACKMULE_BASE_HOST = env.text("PACKMULE_BASE_HOST", "localhost")
+PACKMULE_PORT = env.integer("PACKMULE_PORT", 0)
+# Where people reach the installation: scheme and port of the links in mails.
+PACKMULE_PUBLIC_URL = env.public_url("PACKMULE_PUBLIC_URL")
 PACKMULE_MAX_BODY_BYTES = env.integer("PACKMULE_MAX_BODY_BYTES", 1024 * 1024)
 PACKMULE_ROLE_PREFIX = env.text("PACKMULE_ROLE_PREFIX", "packmule")
 PACKMULE_POOL_SIZE = env.integer("PACKMULE_POOL_SIZE", 2)
@@ -210,7 +213,17 @@ TIME_ZONE = "UTC"
 USE_I18N = True
 LANGUAGE_CODE = "en"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+# Without a mail server, mails are kept as files in the data directory and named on stderr.
+_SMTP = smtp.server("PACKMULE_SMTP_URL")
+EMAIL_BACKEND = (
+    "django.core.mail.backends.smtp.EmailBackend" if _SMTP else "apps.accounts.mails.backend.FileAndConsoleBackend"
+)
+if _SMTP:
+    EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _SMTP.host, _SMTP.port, _SMTP.user, _SMTP.password
+    EMAIL_USE_SSL, EMAIL_USE_TLS = _SMTP.implicit_tls, _SMTP.starttls
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = smtp.sender("PACKMULE_MAIL_FROM", f"noreply@{PACKMULE_BASE_HOST}")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 LOGGING = {
     "version": 1,

@@ -1,37 +1,111 @@
 """Who may give which role, and what nobody may do to themselves."""
 
-from apps.accounts.errors import CredentialTooNarrow, RoleExceedsOwn, SelfWidening
+from __future__ import annotations
+
+from uuid import UUID
+
+from apps.accounts.errors import (
+    CredentialTooNarrow,
+    PersonNeeded,
+    RoleExceedsOwn,
+    RoleUnknown,
+    SelfWidening,
+)
 from apps.accounts.models import Machine, User
 from apps.accounts.querysets import UserQuerySet
-from apps.accounts.roles import ROLES, Role
+from apps.accounts.roles import ROLES, Role, all_roles, custom_role, find_roles
 from apps.core.actor import Actor, PrincipalKind
+from apps.core.problems import show
 from apps.core.scopes import Scope
 
 
 def role_of(actor: Actor) -> Role:
     """The role that bounds `actor` where it acts; one that is not known counts as none."""
+    if actor.permissions is not None:
+        return custom_role(actor.role, actor.role, actor.permissions)
     return ROLES.get(actor.role, ROLES["none"])
 
 
-def require_grantable(actor: Actor, *names: str) -> None:
-    """Raise RoleExceedsOwn unless `actor` could give each of the roles `names`: nobody grants more than they hold."""
-    own = role_of(actor)
+def require_grantable(actor: Actor, *names: str, within: UUID | None = None) -> list[Role]:
+    """The roles `names` of the organization `within`, if `actor` could give each: nobody grants more than they hold.
+
+    None stands for the tenant as a whole, where roles are built in. Custom roles are locked, so that none is deleted
+    while it is given. Raises RoleExceedsOwn, and RoleUnknown for a role that is not there.
+    """
+    own, known = role_of(actor), find_roles(sorted(set(names)), within, locked=True)
     for name in names:
-        if not own.may_grant(ROLES[name]):
-            grantable = ", ".join(role.name for role in ROLES.values() if 0 < role.rank <= own.rank) or "none"
-            raise RoleExceedsOwn(
-                f"The role {name} is above your own, which is {own.name}. You may decide about: {grantable}."
-            )
+        if name not in known:
+            raise _unknown(name, within)
+        if not own.may_grant(known[name]):
+            raise _exceeds(own, known[name])
+    return [known[name] for name in names]
 
 
-def require_whole_credential(actor: Actor, role: str) -> None:
+def require_built_in(actor: Actor) -> str:
+    """The name of the actor's role, which has to be one that every tenant knows. Raises RoleExceedsOwn."""
+    if actor.permissions is not None:
+        raise RoleExceedsOwn(
+            f"What belongs to a tenant as a whole has a built-in role, and yours is {actor.role}, which includes none."
+        )
+    return role_of(actor).name
+
+
+def grantable_roles(actor: Actor, within: UUID | None) -> list[tuple[str, str]]:
+    """Name and label of each role that `actor` may give in the organization `within`."""
+    own = role_of(actor)
+    return [(role.name, role.label) for role in all_roles(within) if own.may_grant(role)]
+
+
+def _unknown(name: str, within: UUID | None) -> RoleUnknown:
+    built_in = ", ".join(role.name for role in ROLES.values() if role.rank)
+    more = "" if within is not None else " What belongs to no organization takes a built-in role."
+    return RoleUnknown(f"There is no role {show(name)} here. Built in are: {built_in}.{more}")
+
+
+def _exceeds(own: Role, wanted: Role) -> RoleExceedsOwn:
+    if wanted.permissions is None:
+        lower = [role for role in ROLES.values() if role.rank and own.may_grant(role)]
+        able = ", ".join(role.name for role in lower) or "none"
+        return RoleExceedsOwn(
+            f"The role {wanted.name} is above your own, which is {own.name}. You may decide about: {able}."
+        )
+    beyond = sorted(str(scope) for scope in wanted.permissions if not own.allows(scope))
+    return RoleExceedsOwn(
+        f"The role {wanted.name} allows {', '.join(beyond)}, and your own, which is {own.name}, does not.",
+        extra={"beyond": beyond},
+    )
+
+
+def require_whole_credential(actor: Actor, role: Role | str) -> None:
     """Raise CredentialTooNarrow unless the credential holds everything that a person in `role` will be able to do.
 
     A person signs in with the whole role, while a key is bound by its scopes: a narrow key that gave out a role would
     hand on more than it holds. Viewers only read, which is what adding somebody means at the least.
     """
-    if ROLES[role].rank > ROLES["viewer"].rank and not actor.credential.scopes.allow(Scope("*")):
-        raise CredentialTooNarrow(f"Giving somebody the role {role} takes a credential with the scope *.")
+    wanted = ROLES[role] if isinstance(role, str) else role
+    held = actor.credential.scopes
+    if wanted.permissions is not None:
+        missing = wanted.permissions.missing_from(held)
+        if missing:
+            raise CredentialTooNarrow(
+                f"Giving out the role {wanted.name} takes a credential that holds {', '.join(missing)} too."
+            )
+    elif wanted.rank > ROLES["viewer"].rank and not held.allow(Scope("*")):
+        raise CredentialTooNarrow(
+            f"Giving somebody the role {wanted.name} takes a credential with the scope *."
+        )
+
+
+def require_person(actor: Actor, *, in_person: bool = False) -> UUID:
+    """The id of the person of this tenant who acts. Raises PersonNeeded for anybody else.
+
+    `in_person` refuses what an agent does for them too: by delegation, or with a key that it minted.
+    """
+    identity = actor.principal.id
+    represented = in_person and (actor.involves_agent or actor.on_behalf_of is not None)
+    if actor.kind is not PrincipalKind.USER or actor.is_away or identity is None or represented:
+        raise PersonNeeded
+    return identity
 
 
 def is_oneself(actor: Actor, principal: Machine | User) -> bool:

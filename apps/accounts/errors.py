@@ -1,6 +1,6 @@
 """What this room refuses."""
 
-from apps.core.problems import Conflict, Forbidden
+from apps.core.problems import Conflict, Forbidden, ValidationFailed
 
 
 class RoleExceedsOwn(Forbidden):
@@ -8,6 +8,20 @@ class RoleExceedsOwn(Forbidden):
 
     code, title = "role_exceeds_own", "That role is above your own"
     advice = "Give a role up to your own, or ask somebody who holds the higher one."
+
+
+class RoleUnknown(ValidationFailed):
+    """There is no such role, neither built in nor made by the organization in question."""
+
+    code, title = "role_unknown", "There is no such role"
+    advice = "See `GET /v1/organizations/{organization}/roles` for those there are."
+
+
+class PersonNeeded(Forbidden):
+    """Something that people do for themselves was tried by a machine, on somebody's behalf, or from another tenant."""
+
+    code, title = "person_needed", "Only a person does this, for themselves"
+    advice = "Let the person do it, signed in to this tenant."
 
 
 class CredentialTooNarrow(Forbidden):
@@ -35,7 +49,7 @@ class EmailTaken(Conflict):
     """There is a person with that e-mail in this tenant's directory."""
 
     code, title = "email_taken", "There is a person with that e-mail already"
-    advice = "Add them to an organization by their e-mail."
+    advice = "Invite them to the organization by their e-mail."
 
 
 class OwnAccount(Conflict):
@@ -43,3 +57,21 @@ class OwnAccount(Conflict):
 
     code, title = "own_account", "Nobody suspends themselves"
     advice = "Ask somebody else who may change the directory."
+
+
+class AnsweringRefused(Forbidden):
+    """An agent, or a machine of one organization, tried to say who answers for an agent."""
+
+    code, title = "answering_refused", "People decide who answers for an agent"
+    advice = (
+        "Let a person do it, or a service account of the tenant as a whole, with a key that no agent minted."
+    )
+
+
+class OwnerUnfit(Conflict):
+    """Who should answer for the agent is suspended, or does not hold a role where the agent acts that could give it."""
+
+    code, title = "owner_unfit", "They cannot answer for this agent"
+    advice = (
+        "Name a member of the agent's organization, or a service account, with at least the agent's role."
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from apps.accounts.authority import role_of
 from apps.accounts.roles import ROLES
 from apps.core.actor import Actor, PrincipalKind
 from apps.core.operations import Operation, Verdict, register_gate
@@ -43,11 +44,14 @@ def scopes_cover(actor: Actor, operation: AnyOperation, _arguments: Arguments) -
 
 
 def role_allows(actor: Actor, operation: AnyOperation, _arguments: Arguments) -> Verdict | None:
-    """The permit gate: the role must allow the operation. Visitors have none; the credential gate bounds them."""
+    """The permit gate: the role must allow the operation. Visitors have none; the credential gate bounds them.
+
+    What people do about themselves, such as leaving an organization, is no matter of their role there.
+    """
     needed = operation.scope
-    if actor.kind is PrincipalKind.VISITOR or ABOUT_ONESELF.covers(needed):
+    if actor.kind is PrincipalKind.VISITOR or needed.resource == ABOUT_ONESELF.resource:
         return None
-    role = ROLES.get(actor.role, ROLES["none"])
+    role = role_of(actor)
     if role.allows(needed):
         return None
     able = [other.label for other in sorted(ROLES.values(), key=lambda one: one.rank) if other.allows(needed)]

@@ -63,7 +63,8 @@ class PrincipalRef:
 class Credential:
     """What the actor showed. `chain` is the minters' principals, the first minter first.
 
-    `outgoing` is said of a secret that a rotation has replaced and that still works for a while.
+    `outgoing` is said of a secret that a rotation has replaced and that still works for a while. `bound_to` is the one
+    organization in which it opens anything, if it is bound to one.
     """
 
     id: UUID | None
@@ -72,6 +73,7 @@ class Credential:
     expires_at: datetime | None = None
     chain: tuple[PrincipalRef, ...] = ()
     outgoing: bool = False
+    bound_to: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,8 @@ class Actor:
     """The first argument of every operation.
 
     `home` is the tenant whose directory holds the principal, `tenant` the one acted on; they differ when a console
-    key acts inside an environment. `role` is the built-in role that bounds what the principal may do there, `owner`
-    the person who answers for an agent.
+    key acts inside an environment. `role` is the role that bounds what the principal may do there, `permissions` what it
+    allows where it is a custom one (None for a built-in role), `owner` the person who answers for an agent.
     """
 
     principal: PrincipalRef
@@ -104,6 +106,7 @@ class Actor:
     owner: PrincipalRef | None = None
     on_behalf_of: PrincipalRef | None = None
     is_operator: bool = False
+    permissions: Scopes | None = None
 
     @property
     def kind(self) -> PrincipalKind:

@@ -153,8 +153,9 @@ _KNOWN = {
     "dlg": "delegation",
     "mem": "membership",
     "inv": "invitation",
-    "team": "team",
-    "role": "role",
+    "tea": "team",
+    "tmb": "team member",
+    "rol": "role",
     "rule": "rule",
     "apr": "approval",
     "plan": "plan",
@@ -178,6 +179,8 @@ _KNOWN = {
     "rsv": "reservation",
     "crd": "credit",
     "sub": "subscription",
+    "mtp": "mail template",
+    "sip": "sign-in provider",
 }
 
 for _prefix, _noun in _KNOWN.items():
