@@ -3,6 +3,8 @@
 from django.urls import path
 
 from apps.accounts import services as do
+from apps.accounts.mails import api as mails
+from apps.accounts.ownership import change_owner
 from apps.core.endpoints import endpoint
 
 urlpatterns = [
@@ -14,6 +16,7 @@ urlpatterns = [
     path("agents/<agt:agent_id>", endpoint(GET=do.get_agent, PATCH=do.update_agent, DELETE=do.delete_agent)),
     path("agents/<agt:agent_id>/suspend", endpoint(POST=do.suspend_agent, status=200)),
     path("agents/<agt:agent_id>/activate", endpoint(POST=do.activate_agent, status=200)),
+    path("agents/<agt:agent_id>/owner", endpoint(POST=change_owner, status=200)),
     path("service-accounts", endpoint(GET=do.list_service_accounts, POST=do.create_service_account)),
     path(
         "service-accounts/<svc:service_account_id>",
@@ -29,4 +32,5 @@ urlpatterns = [
         "service-accounts/<svc:service_account_id>/activate",
         endpoint(POST=do.activate_service_account, status=200),
     ),
+    *mails.urlpatterns,
 ]

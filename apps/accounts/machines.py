@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -34,8 +35,9 @@ def found(model: type[M], actor: Actor, pk: UUID) -> M:
 
 def created(model: type[M], actor: Actor, organization: UUID | None, **fields: Any) -> M:
     """A new one, in the actor's organization, or as a tenant-wide actor says. Raises RoleExceedsOwn and NotFound."""
-    require_grantable(actor, fields["role"])
-    machine = model(organization_id=placed(actor, organization), **fields)
+    place = placed(actor, organization)
+    require_grantable(actor, fields["role"], within=place)
+    machine = model(organization_id=place, **fields)
     machine.save(force_insert=True)
     return machine
 
@@ -53,7 +55,7 @@ def placed(actor: Actor, organization: UUID | None) -> UUID | None:
 def locked(model: type[M], actor: Actor, pk: UUID, expected_version: int | None) -> M:
     """The one with that id, locked, for an actor that may decide about its role."""
     machine: M = model.locked(model.objects.visible_to(actor), pk, expected_version)
-    require_grantable(actor, machine.role)
+    require_grantable(actor, machine.role, within=machine.organization_id)
     return machine
 
 
@@ -62,19 +64,19 @@ def updated(machine: M, actor: Actor, changes: dict[str, Any]) -> M:
     role = changes.get("role", machine.role)
     if role != machine.role:
         require_other(actor, machine, "change its own role")
-        require_grantable(actor, role)
+        require_grantable(actor, role, within=machine.organization_id)
     return machine.apply(changes)
 
 
 def suspended(machine: M, reason: str) -> M:
-    """Refuse a locked one everywhere from its next call on."""
-    return _with_status(machine, Status.SUSPENDED, reason)
+    """Refuse a locked one, and all that it made, everywhere from the next call on."""
+    return _with_status(machine, Status.SUSPENDED, reason, hooks.suspended)
 
 
 def activated(machine: M, actor: Actor, reason: str) -> M:
     """Let a locked one act again. Raises SelfWidening when it would do so itself."""
     require_other(actor, machine, "end its own suspension")
-    return _with_status(machine, Status.ACTIVE, reason)
+    return _with_status(machine, Status.ACTIVE, reason, hooks.activated)
 
 
 def removed(machine: M) -> M:
@@ -91,10 +93,30 @@ def answerable(actor: Actor) -> PrincipalRef:
     return actor.principal
 
 
-def _with_status(machine: M, status: Status, reason: str) -> M:
+def owned_by(actor: Actor, owner: PrincipalRef) -> dict[str, Any]:
+    """The columns of an agent that `actor` makes and `owner` (see `answerable`) answers for."""
+    home = actor.home.id if actor.is_away else None
+    if home is None and actor.kind is PrincipalKind.AGENT:
+        home = Agent.objects.filter(pk=actor.principal.id).values_list("owner_home_id", flat=True).first()
+    return owner_columns(owner, home)
+
+
+def owner_columns(owner: PrincipalRef, home: UUID | None) -> dict[str, Any]:
+    """The columns of an agent that say who answers for it; `home` is the owner's tenant where it is another one."""
+    return {
+        "owner_kind": owner.kind.value,
+        "owner_id": owner.id,
+        "owner_name": owner.name,
+        "owner_home_id": home,
+    }
+
+
+def _with_status(machine: M, status: Status, reason: str, tell: Callable[[M], None]) -> M:
     if machine.status == status:
         return machine
-    return machine.apply({"status": status.value, "status_reason": reason})
+    changed = machine.apply({"status": status.value, "status_reason": reason})
+    tell(changed)
+    return changed
 
 
 def _organizations() -> Any:

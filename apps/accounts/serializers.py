@@ -1,8 +1,13 @@
 """What goes in and out about principals."""
 
+import re
+from typing import Any
+
 from apps.accounts.models import Status
-from apps.accounts.roles import ROLE_CHOICES
+from apps.accounts.roles import ROLES
+from apps.core.fields import SLUG_PATTERN
 from apps.core.parameters import ListParameters
+from apps.core.problems import show
 from apps.core.serializers import (
     CharField,
     ChoiceField,
@@ -14,6 +19,22 @@ from apps.core.serializers import (
     StrictSerializer,
     TimestampField,
 )
+
+
+class RoleField(CharField):
+    """The name of a role: a built-in one, or the slug of one that the organization made."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault(
+            "help_text", "A built-in role or one of the organization's own; at most the caller's."
+        )
+        super().__init__(**{"max_length": 40, **kwargs})
+
+    def to_internal_value(self, data: Any) -> str:
+        if not re.fullmatch(SLUG_PATTERN, data) or data == "none":
+            built_in = ", ".join(role.name for role in ROLES.values() if role.rank)
+            self.refuse("invalid_role", f"{show(data)} is no role. Built in are: {built_in}.")
+        return str(data)
 
 
 class UserParameters(ListParameters):
@@ -65,7 +86,7 @@ class ServiceAccountInput(StrictSerializer):
     """A new service account."""
 
     name = NameField()
-    role = ChoiceField(choices=ROLE_CHOICES, default="developer", help_text="At most the caller's own.")
+    role = RoleField(default="developer")
     organization = IdField(
         "org",
         default=None,
@@ -84,13 +105,20 @@ class ServiceAccountPatch(StrictSerializer):
     """What may be changed about a service account."""
 
     name = NameField()
-    role = ChoiceField(choices=ROLE_CHOICES, help_text="At most the caller's own.")
+    role = RoleField()
 
 
 class AgentPatch(ServiceAccountPatch):
     """What may be changed about an agent."""
 
     purpose = CharField(allow_blank=True, help_text="What it is for, in a sentence.")
+
+
+class OwnerInput(ReasonInput):
+    """Who answers for an agent from now on: one of the two, or without either whoever calls."""
+
+    user = IdField("usr", required=False, help_text="A person of the agent's organization.")
+    service_account = IdField("svc", required=False, help_text="A service account of it, or of the tenant.")
 
 
 class OwnerOutput(Output):
@@ -106,7 +134,7 @@ class ServiceAccountOutput(Output):
 
     id = CharField(source="public_id")
     name = CharField()
-    role = ChoiceField(choices=ROLE_CHOICES)
+    role = CharField()
     status = ChoiceField(choices=Status.choices)
     status_reason = CharField()
     organization = IdField("org", source="organization_id", allow_null=True)

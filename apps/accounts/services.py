@@ -13,6 +13,7 @@ from apps.accounts.authority import decides_for_tenant, is_oneself
 from apps.accounts.errors import DirectoryOfTenant, EmailTaken, OwnAccount
 from apps.accounts.models import Agent, ServiceAccount, Status, User
 from apps.accounts.querysets import MachineQuerySet, UserQuerySet
+from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.models import not_found
 from apps.core.operations import Risk, operation
@@ -103,12 +104,20 @@ def update_user(
 def suspend_user(actor: Actor, *, user_id: UUID, reason: str, expected_version: int | None = None) -> User:
     """Suspend a person in the whole tenant, with a reason.
 
-    Every session and key of theirs is refused from its next call on, until they are activated.
+    Everything that they show, and every key that they minted for others, is refused from its next call on; so are
+    the agents that they answer for, unless somebody else takes them over. Keys work again when the suspension ends;
+    sessions are over for good.
     """
     user = _decided(actor, user_id, expected_version)
     if is_oneself(actor, user):
         raise OwnAccount
-    return _with_status(user, Status.SUSPENDED, reason)
+    if user.status == Status.SUSPENDED:
+        return user
+    suspended = user.apply(
+        {"status": Status.SUSPENDED.value, "status_reason": reason, "signed_out_at": clock.now()}
+    )
+    hooks.suspended(suspended)
+    return suspended
 
 
 @operation(
@@ -120,8 +129,13 @@ def suspend_user(actor: Actor, *, user_id: UUID, reason: str, expected_version: 
     versioned=True,
 )
 def activate_user(actor: Actor, *, user_id: UUID, reason: str, expected_version: int | None = None) -> User:
-    """End a person's suspension, with a reason."""
-    return _with_status(_decided(actor, user_id, expected_version), Status.ACTIVE, reason)
+    """End a person's suspension, with a reason. Their sessions stay over: they sign in again."""
+    user = _decided(actor, user_id, expected_version)
+    if user.status == Status.ACTIVE:
+        return user
+    activated = user.apply({"status": Status.ACTIVE.value, "status_reason": reason})
+    hooks.activated(activated)
+    return activated
 
 
 def _decided(actor: Actor, user_id: UUID, expected_version: int | None, *, oneself: bool = False) -> User:
@@ -132,12 +146,6 @@ def _decided(actor: Actor, user_id: UUID, expected_version: int | None, *, onese
     if not (whole or (oneself and is_oneself(actor, user))):
         raise DirectoryOfTenant
     return user
-
-
-def _with_status(user: User, status: Status, reason: str) -> User:
-    if user.status == status:
-        return user
-    return user.apply({"status": status.value, "status_reason": reason})
 
 
 @operation(
@@ -209,7 +217,7 @@ def update_service_account(
 def suspend_service_account(
     actor: Actor, *, service_account_id: UUID, reason: str, expected_version: int | None = None
 ) -> ServiceAccount:
-    """Suspend a service account, with a reason: its keys are refused from their next call on."""
+    """Suspend a service account, with a reason: its keys, and all that it minted, are refused from the next call on."""
     machine = machines.locked(ServiceAccount, actor, service_account_id, expected_version)
     return machines.suspended(machine, reason)
 
@@ -273,8 +281,7 @@ def create_agent(
     It belongs to the actor's organization, or to the one that a credential of the whole tenant names. Its role is at
     most the actor's own. It can do nothing until it has a key.
     """
-    owner = machines.answerable(actor)
-    owned = {"owner_kind": owner.kind.value, "owner_id": owner.id, "owner_name": owner.name}
+    owned = machines.owned_by(actor, machines.answerable(actor))
     return machines.created(Agent, actor, organization, name=name, purpose=purpose, role=role, **owned)
 
 
@@ -302,7 +309,7 @@ def update_agent(
     versioned=True,
 )
 def suspend_agent(actor: Actor, *, agent_id: UUID, reason: str, expected_version: int | None = None) -> Agent:
-    """Suspend an agent, with a reason: its keys are refused from their next call on."""
+    """Suspend an agent, with a reason: its keys, and all that it minted, are refused from the next call on."""
     return machines.suspended(machines.locked(Agent, actor, agent_id, expected_version), reason)
 
 

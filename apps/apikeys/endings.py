@@ -1,22 +1,57 @@
-"""What happens to keys when what they belong to goes: they are revoked first, and everything minted by them.
+"""What happens to keys when what they belong to is suspended, deleted or left.
 
-Deleting the rows alone would leave keys alive that a deleted agent had minted for others.
+A suspension halts: everything stops at once and goes on when it is lifted. What is deleted or left for good is revoked,
+with everything that was minted by it, in every tenant: deleting the rows alone would leave keys alive that a deleted
+agent had minted for others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from uuid import UUID, uuid5
+
+from django.db.models import Q
+
 from apps.accounts import hooks as accounts
-from apps.accounts.models import Agent, Machine
+from apps.accounts.models import Agent, Machine, User
+from apps.accounts.querysets import MachineQuerySet
+from apps.apikeys import halts
+from apps.apikeys.halts import Behind
 from apps.apikeys.minting import revoke
-from apps.apikeys.models import Key
+from apps.apikeys.models import Key, KeyIndex
+from apps.core.actor import PrincipalKind, TenantRef
 from apps.orgs import hooks as orgs
 from apps.orgs.models import Membership, Organization
+from apps.tenancy.models import CONSOLE, Tenant
+from apps.tenancy.walls import current_tenant, enter, outside, whole_tenant
+
+_AGENT = PrincipalKind.AGENT
+
+
+def stop_principal(principal: Machine | User) -> None:
+    """Halt a principal that was suspended, and the agents that it answers for."""
+    own = _behind(principal)
+    halts.halt(own.mark, [own, *_answered_by(own, _organizations_of(principal))])
+
+
+def release_principal(principal: Machine | User) -> None:
+    """Let a principal whose suspension ended go on, and the agents that it still answers for."""
+    halts.lift(_behind(principal).mark)
+
+
+def release_agent(agent: Agent) -> None:
+    """Let an agent go on for which somebody answers again."""
+    halts.answered_again(_behind(agent))
 
 
 def end_keys_of_machine(machine: Machine) -> None:
-    """Revoke the keys of a service account or agent that is about to be deleted."""
-    field = "agent_id" if isinstance(machine, Agent) else "service_account_id"
-    revoke(Key.objects.filter(**{field: machine.pk}).values_list("pk", flat=True))
+    """Revoke the keys of a service account or agent that is about to be deleted, and halt the agents it answers for."""
+    own = _behind(machine)
+    halts.halt(own.mark, _answered_by(own, _organizations_of(machine)))
+    with outside():
+        behind = KeyIndex.objects.filter(lineage__contains=[own.mark], revoked_at=None)
+        found = list(behind.values_list("id", flat=True))
+    revoke(found)
 
 
 def end_keys_of_organization(organization: Organization) -> None:
@@ -25,13 +60,69 @@ def end_keys_of_organization(organization: Organization) -> None:
 
 
 def end_keys_of_member(membership: Membership) -> None:
-    """Revoke the keys with which a person acts in an organization that they leave, and what those minted there."""
-    keys = Key.objects.filter(organization_id=membership.organization_id, user_id=membership.user_id)
-    revoke(keys.values_list("pk", flat=True))
+    """End what a person made in an organization that they leave, there and in the environments that it owns.
+
+    Revoked are the keys with which they act there, those that they minted or rotated for its machines, and what those
+    minted. Its agents that they answered for are halted until somebody takes them over.
+    """
+    place, organization_id = current_tenant(), membership.organization_id
+    leaver = Behind(place.id, PrincipalKind.USER, membership.user_id)
+    its_own = Q(tenant=place.id, organization_id=organization_id)
+    if place.kind == CONSOLE:
+        its_own |= Q(tenant__owner_organization_id=organization_id)
+    with outside():
+        made = KeyIndex.objects.filter(its_own, lineage__contains=[leaver.mark], revoked_at=None)
+        found = list(made.values_list("id", flat=True))
+    revoke(found)
+    left = uuid5(place.id, f"organization:{organization_id}")
+    halts.halt(left, _answered_by(leaver, [organization_id], only=organization_id))
 
 
 def register() -> None:
-    """Register with the rooms that delete."""
+    """Register with the rooms that suspend and delete."""
+    accounts.on_suspended(stop_principal)
+    accounts.on_activated(release_principal)
+    accounts.on_owner_changed(release_agent)
     accounts.before_removal(end_keys_of_machine)
     orgs.before_leaving(end_keys_of_member)
     orgs.before_deletion(end_keys_of_organization)
+
+
+def _behind(principal: Machine | User) -> Behind:
+    return Behind(current_tenant().id, principal.kind, principal.pk)
+
+
+def _organizations_of(principal: Machine | User) -> list[UUID]:
+    """The organizations through which it reaches environments."""
+    if not isinstance(principal, User):
+        return [principal.organization_id] if principal.organization_id else []
+    with whole_tenant():
+        seats = Membership.objects.filter(user_id=principal.pk)
+        return list(seats.values_list("organization_id", flat=True))
+
+
+def _answered_by(owner: Behind, organizations: list[UUID], *, only: UUID | None = None) -> Iterator[Behind]:
+    """The agents that `owner` answers for, at home and in the environments of `organizations`.
+
+    `only` keeps those at home to the ones of that organization.
+    """
+    place = current_tenant()
+    with whole_tenant():
+        at_home = _agents_of(owner, None)
+        ids = list(at_home.filter(organization_id=only) if only else at_home)
+    yield from (Behind(place.id, _AGENT, pk) for pk in ids)
+    for environment in _environments_of(organizations) if place.kind == CONSOLE else ():
+        with enter(environment):
+            away = list(_agents_of(owner, place.id))
+        yield from (Behind(environment.id, _AGENT, pk) for pk in away)
+
+
+def _agents_of(owner: Behind, home: UUID | None) -> MachineQuerySet:
+    owned = {"owner_kind": owner.kind.value, "owner_id": owner.id, "owner_home_id": home}
+    return Agent.objects.filter(**owned).values_list("pk", flat=True)
+
+
+def _environments_of(organizations: list[UUID]) -> list[TenantRef]:
+    with outside():
+        owned = Tenant.objects.filter(owner_organization_id__in=organizations)
+        return [tenant.ref for tenant in owned]

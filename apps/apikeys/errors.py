@@ -56,6 +56,20 @@ class KeyRevoked(Unauthenticated):
     advice = "Mint another one with a key that is alive, or in the admin."
 
 
+class SessionEnded(Unauthenticated):
+    """The session is none of this tenant, it ended, or the password was changed since."""
+
+    code, title = "session_ended", "There is no such session here"
+    advice = "Sign in again below /_allauth/app/v1/auth/ and send the new session token."
+
+
+class TenantUnnamed(MalformedRequest):
+    """A session token does not say which tenant it is of, and neither did the call."""
+
+    code, title = "tenant_unnamed", "The call does not say which tenant it is for"
+    advice = "Send the tenant's publishable key as Packmule-Key, or call the tenant's own host."
+
+
 class PublishableKeyNeeded(Unauthenticated):
     """`Packmule-Key` names a tenant for everybody to see; a secret key has no place there."""
 
@@ -68,6 +82,20 @@ class PrincipalSuspended(Unauthenticated):
 
     code, title = "principal_suspended", "Who this credential belongs to is suspended"
     advice = "An admin of its organization can lift the suspension."
+
+
+class MinterSuspended(Unauthenticated):
+    """Somebody who minted or rotated the key, or through whom it was minted, is suspended: their doings stop too."""
+
+    code, title = "minter_suspended", "Somebody behind this credential is suspended"
+    advice = "It works again when the suspension is lifted; or let somebody else mint a new key."
+
+
+class AgentUnanswered(Unauthenticated):
+    """The person or service account that answered for the agent is suspended, or has left."""
+
+    code, title = "agent_unanswered", "Nobody answers for this agent"
+    advice = "It works again when somebody takes it over, or when its owner's suspension is lifted."
 
 
 class TenantDeleted(Unauthenticated):

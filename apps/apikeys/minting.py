@@ -6,15 +6,18 @@ row sees every key that it has minted: minting takes that lock too, so that revo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 
 from apps.accounts.models import Agent, ServiceAccount, User
+from apps.apikeys import halts
 from apps.apikeys.errors import IpRefused, KeyNotAlive, KeyRevoked, OriginRefused
+from apps.apikeys.halts import Behind
 from apps.apikeys.keyformat import compose, digest
 from apps.apikeys.models import Key, KeyIndex, KeyKind
 from apps.apikeys.network import ANY_ORIGIN, read_network, read_origin
@@ -38,7 +41,15 @@ with recursive doomed as (
 )
 update public.apikeys_keyindex set revoked_at = %(now)s
 where revoked_at is null and id in (select id from doomed)
+returning id
 """
+_on_revoked: list[Callable[[list[UUID]], Any]] = []
+
+
+def on_revoked(hook: Callable[[list[UUID]], Any]) -> None:
+    """Call `hook` with the keys that a revocation ended, in its transaction. They may be of several tenants."""
+    if hook not in _on_revoked:
+        _on_revoked.append(hook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +100,19 @@ def mint(
         **{_PRINCIPAL_FIELD[type(principal)]: principal.pk},
     )
     secret = compose(key.id, kind, live=is_live(tenant))
-    ends = _bounded(expires_at, minter)
+    key.index = KeyIndex(
+        id=key.id,
+        tenant_id=tenant.id,
+        kind=kind,
+        digest=digest(secret),
+        organization_id=key.organization_id,
+        allowed_origins=origins,
+        expires_at=_bounded(expires_at, minter),
+        lineage=[Behind(tenant.id, principal.kind, principal.pk).mark],
+    )
     with transaction.atomic():
         key.save(force_insert=True)
-        key.index = _write_index(key, tenant, digest(secret), ends, origins, minter)
+        _write_index(key.index, minter)
     return MintedKey(key, secret)
 
 
@@ -120,6 +140,9 @@ def rotate(key: Key, tenant: TenantRef, *, overlap: timedelta, by: Actor) -> Min
         rotator = _key_of(by)
         if rotator is not None and rotator != key.pk:
             index.rotated_by = _living_minter(rotator)
+        if rotator != key.pk:
+            shown = index.rotated_by if rotator is not None else None
+            index.lineage = halts.joined(index.lineage, _lineage_of(by, shown))
         index.save()
     if by.credential.id != key.pk:
         key.chain = write_chain(joined(read_chain(key.chain), chain_after(by)))
@@ -133,13 +156,16 @@ def revoke(key_ids: Iterable[UUID]) -> int:
 
     Repeated until nothing is found: a key that was being minted meanwhile shows up once its minter's lock is free.
     """
-    ids, revoked = list(key_ids), 0
+    ids, revoked = list(key_ids), []
     with registry(), connection.cursor() as cursor:
-        while True:
+        while ids:
             cursor.execute(_REVOKE, {"ids": ids, "now": clock.now()})
-            if not cursor.rowcount:
-                return revoked
-            revoked += cursor.rowcount
+            if not (found := [row[0] for row in cursor.fetchall()]):
+                break
+            revoked += found
+    for hook in _on_revoked if revoked else ():
+        hook(revoked)
+    return len(revoked)
 
 
 def checked_origins(origins: Sequence[str], tenant: TenantRef) -> list[str]:
@@ -172,26 +198,21 @@ def _refused(problem: type[OriginRefused | IpRefused], place: int, detail: str) 
     return problem(detail, errors=[FieldError(f"{problem.field}[{place}]", problem.code, detail)])
 
 
-def _write_index(
-    key: Key,
-    tenant: TenantRef,
-    key_digest: bytes,
-    expires_at: datetime,
-    origins: list[str],
-    minter: Actor | None,
-) -> KeyIndex:
-    minted_by = _key_of(minter)
+def _write_index(index: KeyIndex, minter: Actor | None) -> None:
     with registry():
-        return KeyIndex.objects.create(
-            id=key.id,
-            tenant_id=tenant.id,
-            kind=key.kind,
-            digest=key_digest,
-            organization_id=key.organization_id,
-            minted_by=None if minted_by is None else _living_minter(minted_by),
-            allowed_origins=origins,
-            expires_at=expires_at,
-        )
+        if minter is not None:
+            shown = _key_of(minter)
+            index.minted_by = None if shown is None else _living_minter(shown)
+            index.lineage = halts.joined(index.lineage, _lineage_of(minter, index.minted_by))
+        index.save(force_insert=True)
+
+
+def _lineage_of(minter: Actor, shown: KeyIndex | None) -> list[UUID]:
+    """The marks that what `minter` makes carries; `shown` is the index row of the key by which it does."""
+    if shown is None:
+        return halts.marks_of(minter)
+    # Its minters may be of other tenants, which only the row knows.
+    return halts.joined(shown.lineage, halts.marks_of(minter, chain=False))
 
 
 def _key_of(actor: Actor | None) -> UUID | None:

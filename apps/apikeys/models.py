@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Now
@@ -48,16 +49,22 @@ class KeyIndex(models.Model):
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
+    lineage = ArrayField(
+        models.UUIDField(),
+        default=list,
+        help_text="The marks of whose key it is, and of everybody through whom it was minted",
+    )
 
     class Meta:
         db_table = '"public"."apikeys_keyindex"'
         indexes = [
+            GinIndex(fields=["lineage"], name="apikeys_keyindex_lineage"),
             GinIndex(
                 fields=["allowed_origins"],
                 opclasses=["jsonb_path_ops"],
                 condition=models.Q(kind="pk"),
                 name="apikeys_keyindex_origins",
-            )
+            ),
         ]
 
     def __str__(self) -> str:
@@ -67,6 +74,30 @@ class KeyIndex(models.Model):
     def is_alive(self) -> bool:
         """True while the key opens anything: neither revoked nor expired."""
         return self.revoked_at is None and self.expires_at > clock.now()
+
+
+class Halt(models.Model):
+    """A principal that is stopped, with everything that it made; one row for each cause (see `apps.apikeys.halts`).
+
+    The cause is its own mark for a suspension; for an agent that nobody answers for, the mark of its owner, or of the
+    organization that the owner left.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    mark = models.UUIDField()
+    cause = models.UUIDField()
+    tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=20)
+    principal_id = models.UUIDField()
+    since = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = '"public"."apikeys_halt"'
+        constraints = [models.UniqueConstraint(fields=["mark", "cause"], name="apikeys_halt_mark_cause")]
+        indexes = [models.Index(fields=["cause"], name="apikeys_halt_cause")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.principal_id}"
 
 
 @walled("organization")

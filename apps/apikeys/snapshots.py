@@ -17,10 +17,11 @@ _PREFIXES = {
 
 
 def chain_after(minter: Actor | None) -> tuple[PrincipalRef, ...]:
-    """The chain of what `minter` mints: its own chain, then itself, then who answers for it. Nobody twice."""
+    """The chain of what `minter` mints: its own chain, itself, who answers for it, for whom it acts. Nobody twice."""
     if minter is None:
         return ()
-    return joined(minter.credential.chain, [minter.principal], [minter.owner] if minter.owner else [])
+    others = [one for one in (minter.owner, minter.on_behalf_of) if one is not None]
+    return joined(minter.credential.chain, [minter.principal], others)
 
 
 def joined(*chains: Iterable[PrincipalRef]) -> tuple[PrincipalRef, ...]:

@@ -11,7 +11,7 @@ decided on and recorded without importing them.
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import update_wrapper
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar
@@ -149,7 +149,7 @@ class Operation(Generic[P, R]):
         with transaction.atomic():
             if self.records_itself:
                 return self.function(actor, *args, **kwargs)
-            with self.recorded(actor) as note:
+            with self.recorded(_with_reason(actor, kwargs.get("reason"))) as note:
                 return note(self.function(actor, *args, **kwargs))
 
     @contextmanager
@@ -188,6 +188,13 @@ class Operation(Generic[P, R]):
     def description(self) -> str:
         """The whole docstring."""
         return inspect.getdoc(self.function) or ""
+
+
+def _with_reason(actor: Actor, reason: Any) -> Actor:
+    """The actor as it is recorded: with the reason that the operation was given, where nobody typed another."""
+    if not isinstance(reason, str) or actor.call.reason:
+        return actor
+    return replace(actor, call=replace(actor.call, reason=reason))
 
 
 def operation(

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
+from apps.core.actor import TenantRef
 from apps.tenancy.backend.base import OUTSIDE, DatabaseWrapper, Wall
 
 
@@ -108,6 +109,14 @@ def registry() -> Iterator[None]:
     """Write the registry: the registry role, in one transaction (the caller's, where there is one)."""
     with transaction.atomic(), _standing_in(Wall(role=registry_role()), None):
         yield
+
+
+def current_tenant() -> TenantRef:
+    """The tenant that stands now. Raises RuntimeError outside of one."""
+    here = _connection()
+    if not here.wall.schema:
+        raise RuntimeError("No tenant stands here.")
+    return cast(TenantRef, getattr(here.tenant, "ref", here.tenant))
 
 
 def current_kind() -> str:
