@@ -341,6 +341,10 @@ def test_every_tenant_of_the_world_is_complete(committing: World) -> None:
             "grant update on audit_event to {org}",
             "audit_event",
         ),
+        (
+            "grant update (is_operator) on accounts_user to {org}",
+            "table accounts_user gives other rights than it should",
+        ),
     ],
 )
 def test_inspection_finds_what_was_damaged(spare: Tenant, damage: str, problem: str) -> None:

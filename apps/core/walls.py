@@ -17,12 +17,14 @@ M = TypeVar("M", bound=type[Model])
 class Declaration:
     """`column` holds the organization's id (None: no organization wall, `why` says who may see the rows).
 
-    `append_only` takes UPDATE and DELETE away from the tenant's own roles.
+    `append_only` takes UPDATE and DELETE away from the tenant's own roles. `kept` are columns that the organization's
+    role does not write: it makes and deletes no rows of such a table, and updates its other columns only.
     """
 
     column: str | None
     why: str = ""
     append_only: bool = False
+    kept: tuple[str, ...] = ()
 
 
 _declared: dict[str, Declaration] = {}
@@ -43,11 +45,11 @@ def walled(column: str, *, append_only: bool = False) -> Callable[[M], M]:
     return mark
 
 
-def unwalled(why: str, *, append_only: bool = False) -> Callable[[M], M]:
+def unwalled(why: str, *, append_only: bool = False, kept: tuple[str, ...] = ()) -> Callable[[M], M]:
     """Rows belong to the tenant as a whole; `why` says who may see them and where that is enforced."""
 
     def mark(model: M) -> M:
-        declare(model._meta.label_lower, Declaration(None, why, append_only))
+        declare(model._meta.label_lower, Declaration(None, why, append_only, kept))
         return model
 
     return mark

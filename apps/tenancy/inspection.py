@@ -26,6 +26,8 @@ select space.nspname, class.relname,
        || format('row-level security %%s %%s', class.relrowsecurity, class.relforcerowsecurity),
        array(select item::text from unnest(class.relacl) item
               where item::text not like class.relowner::regrole || '=%%')
+       || array(select format('%%s %%s', attname, item) from pg_attribute, unnest(attacl) item
+                 where attrelid = class.oid and attnum > 0)
        || format('owner %%s', class.relowner::regrole)
   from pg_class class join pg_namespace space on space.oid = class.relnamespace
  where space.nspname = any(%s) and class.relkind = 'r'

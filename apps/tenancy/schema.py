@@ -83,6 +83,8 @@ def _wall_table(cursor: Any, model: type[Model], names: dict[str, str]) -> None:
         raise RuntimeError(f"{model._meta.label} declares no wall; see apps/core/walls.py.")
     if declaration.append_only:
         run(cursor, "revoke update, delete on {schema}.{table} from {tenant}, {org}", **names)
+    if declaration.kept:
+        _keep_columns(cursor, model, declaration.kept, names)
     if declaration.column is None:
         return
     run(
@@ -95,6 +97,15 @@ def _wall_table(cursor: Any, model: type[Model], names: dict[str, str]) -> None:
         column=str(cast("Field[Any, Any]", model._meta.get_field(declaration.column)).column),
         **names,
     )
+
+
+def _keep_columns(cursor: Any, model: type[Model], kept: tuple[str, ...], names: dict[str, str]) -> None:
+    """Leave the organization's role the right to update what is not `kept`, and none to make or delete rows."""
+    run(cursor, "revoke insert, update, delete on {schema}.{table} from {org}", **names)
+    fields = cast("list[Field[Any, Any]]", model._meta.local_concrete_fields)
+    for field in fields:
+        if field.name not in kept:
+            run(cursor, "grant update ({column}) on {schema}.{table} to {org}", column=field.column, **names)
 
 
 def raise_registry_walls(cursor: Any) -> None:
