@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", site.urls),
     path("operator/", operators.urls),
     path("accounts/", include("apps.console.account_urls")),
+    path("_allauth/", include("allauth.headless.urls")),
 ]
 
 handler400 = "apps.core.problem_handlers.bad_request"

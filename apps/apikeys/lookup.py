@@ -7,8 +7,8 @@ the database needs to answer it. All of it is constant text with parameters.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -26,8 +26,10 @@ _KEY_COLUMNS = (
     "id", "kind", "digest", "previous_digest", "previous_until", "organization_id", "allowed_origins", "expires_at",
     "revoked_at", "last_used_at",
 )  # fmt: skip
-_KEY = ", ".join(f"key.{column}" for column in _KEY_COLUMNS)
-_KEY_WIDTH = len(_KEY_COLUMNS)
+#: One of the principals behind a key who is stopped; see apps/apikeys/halts.py.
+HALTED = "(select halt.mark from public.apikeys_halt halt where halt.mark = any(key.lineage) limit 1)"
+_KEY = ", ".join([*(f"key.{column}" for column in _KEY_COLUMNS), HALTED])
+_KEY_WIDTH = len(_KEY_COLUMNS) + 1
 _FIND_KEY = f"""
 select {_KEY}, {_TENANT.format("home")} {{columns}}
 from public.apikeys_keyindex key
@@ -46,6 +48,12 @@ _FIND_KEY_WITH = {
         columns=f", host.tenant_id, {_TENANT.format('away')}", joins=f"{_JOIN_HOST} {_JOIN_AWAY}"
     ),
 }
+_FIND_TENANT = f"""
+select {_TENANT.format("home")} {{columns}}
+from public.tenancy_tenant home {{joins}}
+where home.state = 'active' and home.id = {{which}}
+"""  # noqa: S608 - constants only
+_OF_HOST = "(select tenant_id from public.tenancy_domain where domain = %s)"
 _FIND_HOST = f"""
 select {_TENANT.format("home")} from public.tenancy_domain host
 join public.tenancy_tenant home on home.id = host.tenant_id and home.state = 'active'
@@ -59,6 +67,10 @@ select exists (select from public.apikeys_keyindex
 where kind = 'pk' and revoked_at is null and expires_at > now() and tenant_id = coalesce(%s, tenant_id)
   and (allowed_origins @> %s::jsonb or allowed_origins @> '["*"]'::jsonb))
 """
+
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_KEY_KINDS = frozenset({"sk", "pk", "ag", "us"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +95,34 @@ class TenantRow:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A key's index row, its home, the environment that the call named and the host's tenant, where there are."""
+    """A credential and its home, the environment that the call named and the host's tenant, where there are.
+
+    Of a key it holds the index row. A session or token (`kind` "session", "oauth") is looked up in its home by
+    `secret`; `id` is made from that, and what the row says, such as when it ends, is read there.
+    """
 
     home: TenantRow
     environment: TenantRow | None
     host_tenant_id: UUID | None
     id: UUID
-    kind: str
-    digest: bytes
-    previous_digest: bytes | None
-    previous_until: datetime | None
-    organization_id: UUID | None
-    origins: str
-    expires_at: datetime
-    revoked_at: datetime | None
-    last_used_at: datetime | None
+    kind: str = ""
+    digest: bytes = b""
+    previous_digest: bytes | None = None
+    previous_until: datetime | None = None
+    organization_id: UUID | None = None
+    origins: str = "[]"
+    expires_at: datetime = _NEVER
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+    halted: UUID | None = None
     outgoing: bool = False
+    secret: str = field(default="", repr=False)
+    in_public: bool = False
+
+    @property
+    def is_key(self) -> bool:
+        """True for a key, false for a session or token."""
+        return self.kind in _KEY_KINDS
 
     @property
     def allowed_origins(self) -> list[str]:
@@ -119,6 +143,30 @@ def find_key(key_id: UUID, *, host: str, environment: str) -> Found | None:
     )
     host_tenant_id, away = (rest[0], rest[1:]) if host else (None, rest)
     return Found(_tenant(home), _tenant(away) if away and away[0] else None, host_tenant_id, *key)
+
+
+def find_home(tenant_id: UUID | None, *, host: str, environment: str) -> Found | None:
+    """The active tenant `tenant_id`, or the one that `host` belongs to, with its surroundings, or None. One query.
+
+    What comes back is no credential yet: `kind` is '' and it opens nothing.
+    """
+    joins, columns, arguments = [], [], []
+    if host:
+        joins, columns, arguments = [_JOIN_HOST], ["host.tenant_id"], [host]
+    if environment:
+        joins, columns = [*joins, _JOIN_AWAY], [*columns, _TENANT.format("away")]
+        arguments.append(environment)
+    which, wanted = ("%s", tenant_id) if tenant_id is not None else (_OF_HOST, host)
+    statement = _FIND_TENANT.format(
+        columns="".join(f", {column}" for column in columns), joins=" ".join(joins), which=which
+    )
+    row = _fetch(statement, [*arguments, wanted])
+    if row is None:
+        return None
+    rest = row[_TENANT_WIDTH:]
+    host_tenant_id, away = (rest[0], rest[1:]) if host else (None, rest)
+    home = _tenant(row[:_TENANT_WIDTH])
+    return Found(home, _tenant(away) if away and away[0] else None, host_tenant_id, home.ref.id)
 
 
 def find_host(host: str) -> TenantRow | None:

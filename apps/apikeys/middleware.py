@@ -1,7 +1,8 @@
 """The HTTP edge: it finds out who calls, enters the walls, and leaves them whatever happens.
 
-`acting_middleware` serves `/v1` by key, and stands in the host's tenant for what browsers open; `session_middleware`,
-behind Django's AuthenticationMiddleware, then stands in the organization of the person who is signed in.
+`acting_middleware` serves `/v1` by credential, stands in the tenant that people sign in to, and in the host's tenant
+for what browsers open; `session_middleware`, behind Django's AuthenticationMiddleware, then stands in the organization
+of the person who is signed in.
 """
 
 from __future__ import annotations
@@ -10,29 +11,30 @@ from collections.abc import Callable
 from typing import cast
 from uuid import UUID
 
-from django.contrib.auth.models import AnonymousUser
 from django.db import Error, connection
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from apps.accounts.models import User
 from apps.apikeys import cors
 from apps.apikeys.lookup import TenantRow, find_console, standing_outside
-from apps.apikeys.people import resolve_session
-from apps.apikeys.resolver import require_current, within
+from apps.apikeys.resolver import actor_of_cookie, require_current, within
 from apps.apikeys.usage import note_use
 from apps.apikeys.visits import Visit, call_of, host_of, tenant_of_host
-from apps.core.actor import Edge, TenantRef
+from apps.core.actor import Edge
 from apps.core.dispatch import answer, set_length
 from apps.core.problem_handlers import problem_for, problem_response
-from apps.core.problems import Problem, ServiceUnavailable
+from apps.core.problems import Problem, ServiceUnavailable, Unauthenticated
 from apps.tenancy.backend.base import DatabaseWrapper
 from apps.tenancy.walls import NO_ORGANIZATION, enter
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 API_PATH = "/v1/"
-BROWSER_PATHS = ("/admin/", "/operator/", "/accounts/", "/_allauth/")
+HEADLESS_PATH = "/_allauth/"
+#: Where people sign in and look after their own account. The views ask by the person, and write what no organization's
+#: role may: passwords and addresses. They stand in the tenant's own role.
+SIGN_IN_PATHS = ("/accounts/", "/identity/", "/.well-known/", HEADLESS_PATH)
+BROWSER_PATHS = ("/admin/", "/operator/", *SIGN_IN_PATHS)
 #: The session's entry with the id of the organization within which a person acts in the admin.
 CHOSEN_ORGANIZATION = "organization"
 
@@ -45,6 +47,8 @@ def acting_middleware(get_response: GetResponse) -> GetResponse:
         path = request.path_info
         if path.startswith(API_PATH):
             return _serve_api(request)
+        if path.startswith(HEADLESS_PATH):
+            return _serve_headless(request, get_response)
         if path.startswith(BROWSER_PATHS):
             return _serve_browser(request, get_response)
         return get_response(request)
@@ -56,13 +60,18 @@ def session_middleware(get_response: GetResponse) -> GetResponse:
     """Stand in the organization of the person who is signed in, and make them the actor."""
 
     def handle(request: HttpRequest) -> HttpResponseBase:
-        tenant: TenantRef | None = getattr(request, "tenant", None)
-        user = request.user if tenant is not None else AnonymousUser()
-        if tenant is None or not isinstance(user, User):
+        home: TenantRow | None = getattr(request, "tenant_row", None)
+        if home is None or not request.user.is_authenticated:
             return get_response(request)
-        actor = resolve_session(user, tenant, _chosen(request), call_of(request, Edge.ADMIN), guess=True)
+        call, key = call_of(request, Edge.ADMIN), str(request.session.session_key)
+        try:
+            actor = actor_of_cookie(home, key, _chosen(request), call)
+        except Unauthenticated:
+            return get_response(request)
         request.actor = actor  # type: ignore[attr-defined]
-        with enter(tenant, within(actor)):
+        if request.path_info.startswith(SIGN_IN_PATHS):
+            return get_response(request)
+        with enter(home.ref, within(actor)):
             return get_response(request)
 
     return handle
@@ -86,7 +95,7 @@ def _serve_api(request: HttpRequest) -> HttpResponseBase:
             response = problem_response(problem_for(refusal, request), request)
         visit.mark(response)
         set_length(response)
-        if visit.actor is not None and visit.found is not None:
+        if visit.actor is not None and visit.found is not None and visit.found.is_key:
             note_use(visit.found)
     return response
 
@@ -107,10 +116,31 @@ def _serve_browser(request: HttpRequest, get_response: GetResponse) -> HttpRespo
             require_current(tenant)
         except (Problem, Error) as refusal:
             return problem_response(problem_for(refusal, request), request)
-        request.tenant = tenant.ref  # type: ignore[attr-defined]
-        with enter(tenant.ref, NO_ORGANIZATION):
+        request.tenant, request.tenant_row = tenant.ref, tenant  # type: ignore[attr-defined]
+        standing = None if request.path_info.startswith(SIGN_IN_PATHS) else NO_ORGANIZATION
+        with enter(tenant.ref, standing):
             response = get_response(request)
     response.headers["Packmule-Tenant"] = tenant.ref.name
+    return response
+
+
+def _serve_headless(request: HttpRequest, get_response: GetResponse) -> HttpResponseBase:
+    """Serve allauth's API in the tenant that the publishable key or the host names, for the websites of that key."""
+    drop_dead_connection()
+    visit = Visit(request)
+    with standing_outside():
+        try:
+            if cors.is_preflight(request):
+                return cors.answer_preflight(cors.origin_of(request), None)
+            tenant = visit.arrive_at_sign_in()
+        except (Problem, Error) as refusal:
+            response: HttpResponseBase = problem_response(problem_for(refusal, request), request)
+        else:
+            request.tenant, request.tenant_row = tenant.ref, tenant  # type: ignore[attr-defined]
+            with enter(tenant.ref):
+                response = get_response(request)
+            response.headers["Packmule-Tenant"] = tenant.ref.name
+        visit.mark(response)
     return response
 
 

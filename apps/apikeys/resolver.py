@@ -1,39 +1,40 @@
-"""The one place where a key becomes an actor. Edges call the three steps in their order:
+"""The one place where a credential becomes an actor. Edges call the three steps in their order:
 
-`find` asks the registry whether the key opens anything; `admit` decides where it may act in this call; `identify`
-reads, behind the wall of the key's own organization, who it belongs to and what it may do.
+`find` asks the registry where the credential is at home, and of a key whether it opens anything; `admit` decides where
+it may act in this call; `identify` reads, behind the wall of the key's own organization, who it belongs to and what it
+may do.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import connection
 
-from apps.apikeys import errors, keyformat
-from apps.apikeys.lookup import Found, TenantRow, find_key, standing_outside
+from apps.apikeys import errors, halts, keyformat
+from apps.apikeys.lookup import Found, TenantRow, find_home, find_key, standing_outside
 from apps.apikeys.network import allows_origin, is_allowed
-from apps.apikeys.people import Seat, choose_seat, read_seats
+from apps.apikeys.people import Seat
+from apps.apikeys.principals import PrincipalRow, principal_kind, read_principal
+from apps.apikeys.seats import guessed, named_organization, organization_of, rights, seat_of
 from apps.apikeys.snapshots import read_chain
 from apps.core import clock
 from apps.core.actor import Actor, Call, Credential, OrganizationRef, PrincipalKind, PrincipalRef
-from apps.core.ids import decode, encode
-from apps.core.problems import MalformedRequest, Remedy, missing, show
+from apps.core.ids import encode
+from apps.core.problems import HostRefused, Remedy, missing, show
 from apps.core.scopes import Scopes
-from apps.orgs.models import Organization
 from apps.tenancy.blueprint import is_behind
 from apps.tenancy.walls import NO_ORGANIZATION, Within, enter
 
 _TENANT_NAME = re.compile(r"[a-z0-9-]{1,60}(/[a-z0-9-]{1,60})?")
-#: What a kind of key is called outside.
-KIND_WORDS = {"sk": "secret", "pk": "publishable", "ag": "agent", "us": "user"}
-_KINDS = {"sk": PrincipalKind.SERVICE_ACCOUNT, "ag": PrincipalKind.AGENT, "us": PrincipalKind.USER}
+#: What a kind of credential is called outside.
+KIND_WORDS = {"sk": "secret", "pk": "publishable", "ag": "agent", "us": "user", "session": "session"}
 
 #: Where principals with a kind of key are managed: the prefix of their ids, and their room.
 _ROOMS = {"sk": ("svc", "service-accounts"), "ag": ("agt", "agents"), "us": ("usr", "users")}
@@ -41,10 +42,12 @@ _ROOMS = {"sk": ("svc", "service-accounts"), "ag": ("agt", "agents"), "us": ("us
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a call shows: the key, and the headers that say where it wants to act. '' where there is none.
+    """What a call shows: its credential, and the headers that say where it wants to act. '' where there is none.
 
+    `text` is a key, `session` the token of a session; with both, the (publishable) key only names the tenant.
     `host` is '' on a host of the installation, which belongs to no tenant. `in_public` is True for what came as
-    Packmule-Key.
+    Packmule-Key. `guess` takes a person's first organization where several are possible, or the named one is not
+    theirs (the admin, which shows and switches it). `anywhere` lets a person of several act in none of them.
     """
 
     text: str
@@ -55,73 +58,41 @@ class Presented:
     expect_tenant: str = ""
     origin: str = ""
     in_public: bool = False
+    session: str = field(default="", repr=False)
+    guess: bool = False
+    anywhere: bool = False
 
-
-class _Row(NamedTuple):
-    """The key's row, with its principal and organization."""
-
-    name: str
-    scopes: str
-    allowed_ips: str
-    chain: str
-    slug: str | None
-    principal_id: UUID
-    principal_name: str
-    status: str
-    role: str
-    owner_kind: str | None
-    owner_id: UUID | None
-    owner_name: str | None
-    is_operator: bool
-
-
-_NO_OWNER = "null, null::uuid, null, false"
-#: A person's role is said by their memberships, as JSON, the oldest first; a machine's by its own row.
-_SEATS = (
-    "select coalesce(json_agg(json_build_object('id', place.id, 'slug', place.slug, 'role', seat.role) "
-    "order by seat.created_at, seat.id), '[]') from orgs_membership seat "
-    "join orgs_organization place on place.id = seat.organization_id where seat.user_id = key.user_id"
-)
-_PRINCIPALS = {
-    "sk": (
-        f"principal.id, principal.name, principal.status, principal.role, {_NO_OWNER}",
-        "join accounts_serviceaccount principal on principal.id = key.service_account_id",
-    ),
-    "ag": (
-        "principal.id, principal.name, principal.status, principal.role, owner_kind, owner_id, owner_name, false",
-        "join accounts_agent principal on principal.id = key.agent_id",
-    ),
-    "us": (
-        (
-            "principal.id, coalesce(nullif(principal.name, ''), principal.email), principal.status, "
-            f"({_SEATS})::text, null, null::uuid, null, principal.is_operator"
-        ),
-        "join accounts_user principal on principal.id = key.user_id",
-    ),
-    "pk": (
-        f"key.id, key.name, coalesce(person.status, program.status, agent.status), 'none', {_NO_OWNER}",
-        (
-            "left join accounts_user person on person.id = key.user_id "
-            "left join accounts_serviceaccount program on program.id = key.service_account_id "
-            "left join accounts_agent agent on agent.id = key.agent_id"
-        ),
-    ),
-}
-_READ_KEY = {
-    kind: "select key.name, key.scopes, key.allowed_ips, key.chain, organization.slug, "  # noqa: S608 - constants only
-    f"{columns} from apikeys_key key {joins} "
-    "left join orgs_organization organization on organization.id = key.organization_id where key.id = %s"
-    for kind, (columns, joins) in _PRINCIPALS.items()
-}
+    @property
+    def named(self) -> str:
+        """The environment, where what was sent can be the name of one."""
+        return self.environment if _TENANT_NAME.fullmatch(self.environment) else ""
 
 
 def find(presented: Presented) -> Found:
-    """The presented key, alive, of a tenant that is. One query. Raises an Unauthenticated that says what is wrong."""
+    """The presented credential in a tenant that is; a key is alive. One query.
+
+    Raises an Unauthenticated that says what is wrong.
+    """
+    if not presented.session:
+        return _find_key(presented)
+    home = _find_key(presented) if presented.text else _find_home_by_host(presented)
+    return session_in(replace(home, in_public=bool(presented.text)), presented.session)
+
+
+def _find_home_by_host(presented: Presented) -> Found:
+    if not presented.host:
+        raise errors.TenantUnnamed
+    found = find_home(None, host=presented.host, environment=presented.named)
+    if found is None:
+        raise HostRefused(f"No tenant here has the host {show(presented.host)}. {HostRefused.advice}")
+    return found
+
+
+def _find_key(presented: Presented) -> Found:
     parsed = _parse(presented.text)
     if presented.in_public and parsed.kind != "pk":
         raise errors.PublishableKeyNeeded
-    named = presented.environment if _TENANT_NAME.fullmatch(presented.environment) else ""
-    found = find_key(parsed.id, host=presented.host, environment=named)
+    found = find_key(parsed.id, host=presented.host, environment=presented.named)
     if found is None or not _opens(found, parsed.digest):
         raise errors.KeyUnknown(remedy=errors.NEW_KEY)
     if not keyformat.matches(parsed.digest, found.digest):
@@ -161,10 +132,9 @@ def admit(found: Found, presented: Presented) -> TenantRow:
     if not away:
         _require_expected(target, presented)
     require_current(found.home)
-    if found.kind == "pk" and presented.origin and not allows_origin(found.allowed_origins, presented.origin):
-        raise errors.OriginNotAllowed(
-            f"{encode('key', found.id)} is not allowed on {show(presented.origin)}."
-        )
+    named_in_public = found.in_public or found.kind == "pk"
+    if named_in_public and presented.origin and not allows_origin(found.allowed_origins, presented.origin):
+        raise errors.OriginNotAllowed(f"The publishable key is not allowed on {show(presented.origin)}.")
     return target
 
 
@@ -214,17 +184,20 @@ def identify_here(found: Found, target: TenantRow, presented: Presented) -> Acto
     environment that is not the caller's, and away TenantMismatch and TenantBehind.
     """
     away = target.ref.id != found.home.ref.id
-    wanted = _named_organization(presented.organization)
-    row = _read_row(found)
+    wanted = named_organization(presented.organization)
+    row = read_principal(found)
     _refuse_principal(found, row, presented.call)
-    seat = _seat(found, row, target.owner_organization_id if away else wanted, away=away)
+    if presented.guess and not away:
+        wanted = guessed(row, wanted)
+    place = target.owner_organization_id if away else wanted
+    seat = seat_of(found, row, place, away=away, anywhere=presented.anywhere)
     organization = seat.organization if seat else None
     if away:
         if organization is None or organization.id != target.owner_organization_id:
             raise missing("environment", presented.environment)
         _require_expected(target, presented)
         require_current(target)
-        organization = _organization_of(target, wanted)
+        organization = organization_of(target, wanted)
     return _actor(found, row, target, presented.call, organization, seat)
 
 
@@ -240,6 +213,22 @@ def actor_for_key(text: str, call: Call, *, environment: str = "", organization:
         actor = identify(found, admit(found, presented), presented)
         with enter(actor.tenant, within(actor)):
             yield actor
+
+
+def actor_of_cookie(home: TenantRow, session_key: str, chosen: UUID | None, call: Call) -> Actor:
+    """Who signed in to `home` with a cookie, in the organization `chosen`, or their first where that is not theirs.
+
+    Raises what `identify` raises.
+    """
+    organization = encode("org", chosen) if chosen else ""
+    presented = Presented("", call, organization=organization, session=session_key, guess=True)
+    return identify(session_in(Found(home, None, None, home.ref.id), session_key), home, presented)
+
+
+def session_in(home: Found, token: str) -> Found:
+    """The session `token` of the tenant that `home` found. Whether there is one is read there."""
+    digest = hashlib.sha256(token.encode()).digest()
+    return replace(home, id=UUID(bytes=digest[:16]), kind="session", secret=token, organization_id=None)
 
 
 def within(actor: Actor) -> Within:
@@ -266,18 +255,7 @@ def _opens(found: Found, digest: bytes) -> bool:
     return overlaps and keyformat.matches(digest, found.previous_digest)
 
 
-def _read_row(found: Found) -> _Row:
-    with connection.cursor() as cursor:
-        cursor.execute(_READ_KEY[found.kind], [found.id])
-        row: Any = cursor.fetchone()
-    if row is None:
-        raise errors.KeyRevoked(
-            "The principal or organization of this key was deleted.", remedy=errors.NEW_KEY
-        )
-    return _Row(*row)
-
-
-def _activation(found: Found, row: _Row) -> Remedy | None:
+def _activation(found: Found, row: PrincipalRow) -> Remedy | None:
     """How an admin lifts the suspension; a publishable key does not say whose it is."""
     if found.kind not in _ROOMS:
         return None
@@ -287,11 +265,13 @@ def _activation(found: Found, row: _Row) -> Remedy | None:
     return Remedy(f"{command} --reason REASON", "POST", path, {"reason": "…"})
 
 
-def _refuse_principal(found: Found, row: _Row, call: Call) -> None:
+def _refuse_principal(found: Found, row: PrincipalRow, call: Call) -> None:
     if row.status != "active":
         raise errors.PrincipalSuspended(
             f"{show(row.principal_name)} is suspended.", remedy=_activation(found, row)
         )
+    if found.halted is not None:
+        raise halts.refusal(found, row.principal_id)
     if not is_allowed(call.ip, orjson.loads(row.allowed_ips)):
         raise errors.AddressNotAllowed(
             f"{encode('key', found.id)} is not allowed from {call.ip or 'a command, which has no address'}.",
@@ -299,63 +279,16 @@ def _refuse_principal(found: Found, row: _Row, call: Call) -> None:
         )
 
 
-def _seat(found: Found, row: _Row, wanted: UUID | None, *, away: bool) -> Seat | None:
-    """The organization at home within which the key acts, with the role there; None across organizations or in none."""
-    if found.kind == "us":
-        return _seat_of_person(found, row, wanted, away=away)
-    if found.organization_id is None:
-        if wanted is None or away:
-            return None
-        if found.kind == "pk":
-            raise missing("organization", encode("org", wanted))
-        return Seat(_organization(wanted), row.role)
-    if not away and wanted is not None and wanted != found.organization_id:
-        raise missing("organization", encode("org", wanted))
-    return Seat(OrganizationRef(found.organization_id, str(row.slug)), row.role)
-
-
-def _seat_of_person(found: Found, row: _Row, wanted: UUID | None, *, away: bool) -> Seat | None:
-    """A person's seat: in the organization that their key is bound to, or in one of theirs."""
-    seats = read_seats(orjson.loads(row.role))
-    if found.organization_id is not None and not seats:
-        raise errors.NotAMember(f"{show(row.principal_name)} is no member of {row.slug} any more.")
-    if away:
-        return next((seat for seat in seats if seat.organization.id == wanted), None)
-    return choose_seat(seats, wanted)
-
-
-def _named_organization(text: str) -> UUID | None:
-    try:
-        return decode(text, "org") if text else None
-    except ValueError as error:
-        raise MalformedRequest(
-            f"Packmule-Organization {show(text)} is no id of an organization: {error}."
-        ) from None
-
-
-def _organization_of(target: TenantRow, wanted: UUID | None) -> OrganizationRef | None:
-    if wanted is None:
-        return None
-    with enter(target.ref):
-        return _organization(wanted)
-
-
-def _organization(wanted: UUID) -> OrganizationRef:
-    slug = Organization.objects.filter(pk=wanted).values_list("slug", flat=True).first()
-    if slug is None:
-        raise missing("organization", encode("org", wanted))
-    return OrganizationRef(wanted, slug)
-
-
 def _actor(
     found: Found,
-    row: _Row,
+    row: PrincipalRow,
     target: TenantRow,
     call: Call,
     organization: OrganizationRef | None,
     seat: Seat | None,
 ) -> Actor:
-    kind = _KINDS.get(found.kind, PrincipalKind.VISITOR)
+    kind = principal_kind(found, row)
+    role, permissions = rights(row, kind, seat)
     owner = (
         PrincipalRef(PrincipalKind(row.owner_kind), row.owner_id, str(row.owner_name))
         if row.owner_kind
@@ -369,12 +302,14 @@ def _actor(
             found.id,
             KIND_WORDS[found.kind],
             Scopes.parse(orjson.loads(row.scopes)),
-            found.expires_at,
+            row.expires_at or found.expires_at,
             read_chain(orjson.loads(row.chain)),
             found.outgoing,
+            found.organization_id,
         ),
         call=call,
-        role=seat.role if seat else "none" if found.kind == "us" else row.role,
+        role=role,
+        permissions=permissions,
         organization=organization,
         owner=owner,
         is_operator=row.is_operator and target.kind == "console",

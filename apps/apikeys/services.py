@@ -40,7 +40,14 @@ _MODELS: dict[PrincipalKind, type[Principal]] = {
 }
 
 
-@operation("whoami.get", scope="self:read", risk=Risk.READ, output=forms.WhoamiOutput, publishable=True)
+@operation(
+    "whoami.get",
+    scope="self:read",
+    risk=Risk.READ,
+    output=forms.WhoamiOutput,
+    publishable=True,
+    anywhere=True,
+)
 def whoami(actor: Actor) -> dict[str, Any]:
     """Show who acts, for whom, by what right, and where."""
     credential, organization = actor.credential, actor.organization
@@ -49,12 +56,12 @@ def whoami(actor: Actor) -> dict[str, Any]:
         "on_behalf_of": shown(actor.on_behalf_of) if actor.on_behalf_of else None,
         "owner": shown(actor.owner) if actor.owner else None,
         "credential": {
-            "id": encode("key", credential.id) if credential.id else None,
+            "id": credential.public_id,
             "kind": credential.kind,
             "scopes": credential.scopes.texts(),
             "expires_at": credential.expires_at,
         },
-        "role": actor.role,
+        "role": actor.role if organization or actor.kind is not PrincipalKind.USER else "none",
         "tenant": actor.tenant.name,
         "organization": {"id": organization.id, "slug": organization.slug} if organization else None,
     }
@@ -241,7 +248,7 @@ def _require_mintable(actor: Actor, principal: Principal) -> None:
         raise MintingRefused(f"Only {principal} mints keys of {principal}.")
     if isinstance(principal, Agent) and actor.involves_agent and not _answers_alike(actor, principal):
         raise MintingRefused(f"{principal} answers to {principal.owner.name}, and you do not.")
-    require_role(actor, principal.role)
+    require_role(actor, principal.role, within=principal.organization_id)
 
 
 def _require_senior(actor: Actor, principal: Principal) -> None:
@@ -249,10 +256,10 @@ def _require_senior(actor: Actor, principal: Principal) -> None:
     if is_oneself(actor, principal):
         return
     if not isinstance(principal, User):
-        require_role(actor, principal.role)
+        require_role(actor, principal.role, within=principal.organization_id)
     elif actor.organization is not None:
         seats = Membership.objects.filter(organization_id=actor.organization.id, user=principal)
-        require_role(actor, *seats.values_list("role", flat=True))
+        require_role(actor, *seats.values_list("role", flat=True), within=actor.organization.id)
 
 
 def _answers_alike(actor: Actor, agent: Agent) -> bool:

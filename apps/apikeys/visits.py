@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from django.conf import settings
@@ -14,10 +14,11 @@ from django.http.request import split_domain_port
 from django.http.response import HttpResponseBase
 
 from apps.apikeys import cors, resolver
-from apps.apikeys.errors import PublishableKeyNeeded
-from apps.apikeys.lookup import Found, TenantRow, find_host, knows_origin
+from apps.apikeys.errors import OrganizationRequired, PublishableKeyNeeded, TenantUnnamed
+from apps.apikeys.lookup import Found, TenantRow, find_host, knows_origin, standing_outside
 from apps.apikeys.network import allows_origin, client_address
 from apps.core.actor import Actor, Call, Edge, TenantRef
+from apps.core.dispatch import works_anywhere
 from apps.core.local_api import EDGE_KEY
 from apps.core.problems import HostRefused, MalformedRequest, Problem, Unauthenticated, show
 from apps.tenancy import ratelimit
@@ -49,7 +50,7 @@ class Visit:
 
     request: HttpRequest
     host: str = ""
-    host_tenant: UUID | None = None
+    host_row: TenantRow | None = None
     origin: str = ""
     found: Found | None = None
     presented: resolver.Presented | None = None
@@ -61,11 +62,29 @@ class Visit:
         """Read host, origin and credential, and find out where the call may act. Raises a Problem."""
         self.host = host_of(self.request)
         self.origin = cors.origin_of(self.request)
-        text, in_public = _credential(self.request)
-        if not text or cors.is_preflight(self.request):
+        text, session, in_public = _credential(self.request)
+        if cors.is_preflight(self.request) or not (text or session):
             self._come_unknown()
         else:
-            self._show(text, in_public=in_public)
+            self._show(text, session, in_public=in_public)
+
+    def arrive_at_sign_in(self) -> TenantRow:
+        """Read host, origin and publishable key of a call that signs somebody in, and say to which tenant.
+
+        The session token is the sign-in's own to read. Raises a Problem: TenantUnnamed when nothing names a tenant.
+        """
+        self.host = host_of(self.request)
+        self.origin = cors.origin_of(self.request)
+        text = str(self.request.META.get("HTTP_PACKMULE_KEY") or "")
+        if text and not cors.is_preflight(self.request):
+            self._show(text, "", in_public=True)
+        else:
+            self._come_unknown()
+        home = self.found.home if self.found is not None else self.host_row
+        if home is None:
+            raise TenantUnnamed
+        resolver.require_current(home)
+        return home
 
     @contextmanager
     def standing(self) -> Iterator[None]:
@@ -77,7 +96,7 @@ class Visit:
             yield
             return
         with resolver.key_wall(self.found):
-            self.actor = actor = resolver.identify_here(self.found, self.target, self.presented)
+            self.actor = actor = self._identified(self.found, self.target, self.presented)
             if not actor.is_away and resolver.within(actor) == self.found.organization_id:
                 yield
                 return
@@ -101,11 +120,39 @@ class Visit:
             if self._may_read():
                 cors.allow(response, self.origin)
 
+    @property
+    def host_tenant(self) -> UUID | None:
+        """The id of the tenant whose host was called, where that is all that is known."""
+        return self.host_row.ref.id if self.host_row is not None else None
+
     def _come_unknown(self) -> None:
         if self.host:
-            self.host_tenant = tenant_of_host(self.host).ref.id
+            self.host_row = tenant_of_host(self.host)
 
-    def _show(self, text: str, *, in_public: bool) -> None:
+    def _identified(self, found: Found, target: TenantRow, presented: resolver.Presented) -> Actor:
+        """Find the actor; a session or token that is none counts as a failure, which is known only now."""
+        if found.is_key:
+            return self._placed(found, target, presented)
+        try:
+            actor = self._placed(found, target, presented)
+        except Unauthenticated:
+            with standing_outside():
+                self._count_failure(presented.call)
+            raise
+        with standing_outside():
+            self._count(found, presented.call)
+        return actor
+
+    def _placed(self, found: Found, target: TenantRow, presented: resolver.Presented) -> Actor:
+        """Find the actor. A person of several organizations need not name one where the operation touches none."""
+        try:
+            return resolver.identify_here(found, target, presented)
+        except OrganizationRequired:
+            if not works_anywhere(self.request):
+                raise
+            return resolver.identify_here(found, target, replace(presented, anywhere=True))
+
+    def _show(self, text: str, session: str, *, in_public: bool) -> None:
         meta = self.request.META
         self.presented = presented = resolver.Presented(
             text=text,
@@ -116,6 +163,7 @@ class Visit:
             expect_tenant=str(meta.get("HTTP_PACKMULE_EXPECT_TENANT") or ""),
             origin=self.origin,
             in_public=in_public,
+            session=session,
         )
         try:
             self.found = resolver.find(presented)
@@ -128,8 +176,10 @@ class Visit:
         try:
             self.target = resolver.admit(self.found, presented)
         finally:
-            # Refused calls count too, or asking for what one may not have would cost nothing.
-            self._count(self.found, presented.call)
+            # Refused calls count too, or asking for what one may not have would cost nothing. Sessions and tokens
+            # count once it is known that there is one (`_identified`).
+            if self.found.is_key:
+                self._count(self.found, presented.call)
 
     def _count(self, found: Found, call: Call) -> None:
         # Everybody who visits a website shares its publishable key, so each address gets a limit of its own.
@@ -142,7 +192,8 @@ class Visit:
     def _may_read(self) -> bool:
         """Say whether a page of the origin may read the answer: by the key that was shown, else by any key's list."""
         if self.found is not None:
-            return self.found.kind == "pk" and allows_origin(self.found.allowed_origins, self.origin)
+            in_public = self.found.in_public or self.found.kind == "pk"
+            return in_public and allows_origin(self.found.allowed_origins, self.origin)
         try:
             return knows_origin(self.origin, self.host_tenant)
         except Error:
@@ -162,18 +213,25 @@ def unknown_host(host: str) -> Problem:
     return HostRefused(f"No tenant here has the host {show(host)}. {HostRefused.advice}")
 
 
-def _credential(request: HttpRequest) -> tuple[str, bool]:
-    """The key that came, '' without one, and whether it came as Packmule-Key. Raises for two, and for other schemes."""
-    secret, public = request.META.get("HTTP_AUTHORIZATION"), request.META.get("HTTP_PACKMULE_KEY")
+def _credential(request: HttpRequest) -> tuple[str, str, bool]:
+    """The key and the session token that came, '' for none, and whether the key came as Packmule-Key.
+
+    Raises for two credentials (a publishable key beside a session token only names the tenant), and other schemes.
+    """
+    meta = request.META
+    secret, public = meta.get("HTTP_AUTHORIZATION"), meta.get("HTTP_PACKMULE_KEY")
+    session = str(meta.get("HTTP_X_SESSION_TOKEN") or "")
     if secret is None:
         if public == "":
             raise PublishableKeyNeeded
-        return str(public or ""), True
-    if public is not None:
-        raise MalformedRequest("Send one credential: Authorization or Packmule-Key, not both.")
+        return str(public or ""), session, True
+    if public is not None or session:
+        raise MalformedRequest(
+            "Send one credential: Authorization, or Packmule-Key with or without X-Session-Token."
+        )
     scheme, _, text = str(secret).partition(" ")
     if scheme.lower() != "bearer" or not text.strip():
         raise Unauthenticated(
             "Authorization takes a key like this: Bearer pmk_…", code="credential_malformed"
         )
-    return text.strip(), False
+    return text.strip(), "", False

@@ -47,7 +47,7 @@ def circumstances(actor: Actor, operation: Operation[..., Any]) -> dict[str, Any
         "on_behalf_of": principal(actor.on_behalf_of) if actor.on_behalf_of else None,
         "owner": principal(actor.owner) if actor.owner else None,
         "credential_kind": shown.kind,
-        "credential_id": encode("key", shown.id) if shown.id else None,
+        "credential_id": shown.public_id,
         "chain": [principal(minter) for minter in shown.chain],
         "tenant": actor.tenant.name,
         "home": actor.home.name,

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from apps.core.ids import encode
 from apps.core.scopes import Scopes
 
 
@@ -74,6 +75,15 @@ class Credential:
     chain: tuple[PrincipalRef, ...] = ()
     outgoing: bool = False
     bound_to: UUID | None = None
+
+    @property
+    def public_id(self) -> str | None:
+        """The id as people and clients see it; it opens nothing. None for the system's."""
+        return encode(_CREDENTIAL_PREFIXES.get(self.kind, "key"), self.id) if self.id else None
+
+
+#: Ids of credentials that are no keys.
+_CREDENTIAL_PREFIXES = {"session": "ses", "oauth": "tok", "hand-off": "hof"}
 
 
 @dataclass(frozen=True, slots=True)

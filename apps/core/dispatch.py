@@ -28,6 +28,16 @@ def answer(request: HttpRequest) -> HttpResponseBase:
     return response
 
 
+def works_anywhere(request: HttpRequest) -> bool:
+    """True when the call is of an operation that a person of several organizations may make without naming one."""
+    try:
+        view = getattr(resolve(request.path_info).func, "cls", None)
+    except Resolver404:
+        return False
+    operation = getattr(view, "operations", {}).get(str(request.method))
+    return operation is not None and bool(operation.anywhere)
+
+
 def set_length(response: HttpResponseBase) -> None:
     """Say how long the answer is, where that is known: without it the server sends chunks."""
     if not response.streaming and not response.has_header("Content-Length"):

@@ -176,6 +176,8 @@ _KNOWN = {
     "sec": "secret",
     "dom": "domain",
     "ses": "session",
+    "tok": "access token",
+    "hof": "hand-off",
     "rsv": "reservation",
     "crd": "credit",
     "sub": "subscription",

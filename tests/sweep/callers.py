@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
-
-from apps.accounts.models import ServiceAccount, User
+from apps.accounts.models import ServiceAccount
 from apps.apikeys.minting import mint
 from apps.apikeys.models import KeyIndex, KeyKind
 from apps.core import clock
 from apps.core.ids import decode
 from apps.core.scopes import Scopes
 from apps.tenancy.walls import enter, registry
+from tests.sessions import session_cookie, session_token
 from tests.world import Party, Space, World
 
 API = "127.0.0.1"
@@ -111,6 +109,20 @@ def _of_environment(world: World) -> Iterator[Caller]:
         "a cookie session", None, "acorn/north", known, targets=("acorn/south",), host=acorn.host,
         headers={"Cookie": session_cookie(acorn, north)},
     )  # fmt: skip
+    signed_in = {"X-Session-Token": session_token(acorn, north)}
+    yield Caller(
+        "a session on its host",
+        None,
+        "acorn/north",
+        known,
+        targets=ENVIRONMENTS,
+        host=acorn.host,
+        headers=signed_in,
+    )
+    yield Caller(
+        "a session with Packmule-Key", None, "acorn/north", known, targets=("acorn/south", "birch/north"),
+        headers=signed_in | {"Packmule-Key": acorn.publishable_key},
+    )  # fmt: skip
 
 
 def _of_the_twin(world: World) -> Iterator[Caller]:
@@ -169,6 +181,11 @@ def _refused(world: World) -> Iterator[Caller]:
     yield _nobody("a revoked key", revoked, 401, "acorn")
     yield _nobody("a truncated key", north.agent_key[:-5], 401)
     yield _nobody("a key on the twin's host", acorn.root_key, 401, "acorn", host=world.birch.host)
+    signed_in = {"X-Session-Token": session_token(acorn, north)}
+    twins = {"Packmule-Key": world.birch.publishable_key}
+    yield _nobody("a session on the twin's host", None, 401, headers=signed_in, host=world.birch.host)
+    yield _nobody("a session with the twin's key", None, 401, "birch", signed_in | twins)
+    yield _nobody("a session of no tenant", None, 400, headers=signed_in)
     yield _nobody("a rival in acorn's environment", world.rivals.agent_key, 404, "console", there)
     yield _nobody("the console's own key in an environment", console.root_key, 404, "console", there)
     yield _nobody("the twin in acorn's environment", world.birch.root_key, 404, "birch", there)
@@ -206,17 +223,3 @@ def dead_key(space: Space, party: Party, **changes: Any) -> str:
     with registry():
         KeyIndex.objects.filter(pk=minted.key.pk).update(**changes)
     return minted.secret
-
-
-def session_cookie(space: Space, party: Party) -> str:
-    """The Cookie header of the party's person, signed in to the tenant."""
-    from django.conf import settings
-
-    with enter(space.ref):
-        person = User.objects.get(pk=decode(party.person, "usr"))
-        session = SessionStore()
-        session[SESSION_KEY] = str(person.pk)
-        session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
-        session[HASH_SESSION_KEY] = person.get_session_auth_hash()
-        session.save()
-    return f"{settings.SESSION_COOKIE_NAME}={session.session_key}"

@@ -219,7 +219,8 @@ def test_a_person_in_several_has_to_say_in_which(world: World, api: Api) -> None
     other = seat_in_another(world.console, world.builders)
     person = api.using(world.builders.person_key)
 
-    answer = refused(person.get(WHOAMI), 400, "organization_required")
+    assert person.get(WHOAMI)["organization"] is None
+    answer = refused(person.get("/v1/agents"), 400, "organization_required")
     assert {choice["id"] for choice in answer["organizations"]} == {world.builders.id, other.public_id}
 
     chosen = person.get(WHOAMI, packmule_organization=other.public_id)

@@ -6,31 +6,24 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from apps.accounts.models import User
-from apps.apikeys.errors import OrganizationRequired
-from apps.apikeys.middleware import CHOSEN_ORGANIZATION, acting_middleware, session_middleware
-from apps.apikeys.people import resolve_session
+from apps.apikeys.middleware import acting_middleware, session_middleware
 from apps.apikeys.tests.making import seat_in_another
-from apps.core.actor import Call, Edge
-from apps.core.ids import decode
-from apps.core.problems import NotFound
+from apps.core.actor import Edge
 from apps.orgs.models import Organization
 from apps.tenancy.walls import current_schema, enter
-from tests.world import Party, Space, World
-
-CALL = Call("req_1", Edge.ADMIN)
-
-
-def owner_of(space: Space, party: Party) -> User:
-    with enter(space.ref):
-        user: User = User.objects.get(pk=decode(party.person, "usr"))
-        return user
+from tests.client import Api
+from tests.sessions import begin_session, person_of
+from tests.world import Space, World
 
 
-def visit(user: Any, host: str = "localhost", chosen: str = "", path: str = "/admin/") -> dict[str, Any]:
+def visit(
+    user: Any, space: Space | None = None, host: str = "localhost", chosen: str = "", path: str = "/admin/"
+) -> dict[str, Any]:
     """Send one browser's call through both middlewares and tell what the view found."""
     seen: dict[str, Any] = {}
 
@@ -44,7 +37,8 @@ def visit(user: Any, host: str = "localhost", chosen: str = "", path: str = "/ad
 
     def sign_in(request: HttpRequest) -> Any:
         request.user = user
-        request.session = {CHOSEN_ORGANIZATION: chosen}  # type: ignore[assignment]
+        token = begin_session(space, user, chosen=chosen) if space else None
+        request.session = SessionStore(token)
         return session_middleware(view)(request)
 
     request = RequestFactory().get(path, headers={"host": host})
@@ -62,7 +56,7 @@ def test_nobody_stands_in_the_console_without_an_organization(world: World) -> N
 
 
 def test_a_person_stands_in_their_organization(world: World) -> None:
-    seen = visit(owner_of(world.console, world.builders))
+    seen = visit(person_of(world.console, world.builders), world.console)
 
     assert seen["organizations"] == ["acorn"]
     assert seen["actor"].organization.slug == "acorn"
@@ -71,27 +65,27 @@ def test_a_person_stands_in_their_organization(world: World) -> None:
 
 
 def test_a_host_brings_its_tenant(world: World) -> None:
-    seen = visit(owner_of(world.acorn, world.acorn.parties["south"]), host=world.acorn.host)
+    seen = visit(person_of(world.acorn, world.acorn.parties["south"]), world.acorn, host=world.acorn.host)
 
     assert seen["schema"] == world.acorn.ref.schema_name
     assert seen["organizations"] == ["south"]
 
 
 def test_a_person_in_several_acts_in_the_first_or_the_chosen_one(world: World) -> None:
-    user = owner_of(world.console, world.builders)
+    user = person_of(world.console, world.builders)
     other = seat_in_another(world.console, world.builders)
 
-    assert visit(user)["organizations"] == ["acorn"]
-    assert visit(user, chosen=str(other.pk))["organizations"] == ["another"]
-    assert visit(user, chosen=str(world.rivals.uuid))["organizations"] == ["acorn"]
-    assert visit(user, chosen="garbage")["organizations"] == ["acorn"]
+    assert visit(user, world.console)["organizations"] == ["acorn"]
+    assert visit(user, world.console, chosen=str(other.pk))["organizations"] == ["another"]
+    assert visit(user, world.console, chosen=str(world.rivals.uuid))["organizations"] == ["acorn"]
+    assert visit(user, world.console, chosen="garbage")["organizations"] == ["acorn"]
 
 
 def test_who_is_in_no_organization_sees_no_organizations_rows(world: World) -> None:
     with enter(world.console.ref):
         stranger = User.objects.get(email="stranger@nowhere.test")
 
-    seen = visit(stranger)
+    seen = visit(stranger, world.console)
 
     assert seen["organizations"] == []
     assert seen["actor"].role == "none"
@@ -104,15 +98,16 @@ def test_a_path_without_a_tenant_touches_none(world: World) -> None:
 
 
 def test_a_session_without_a_guess_has_to_choose(world: World) -> None:
-    user = owner_of(world.console, world.builders)
+    user = person_of(world.console, world.builders)
     other = seat_in_another(world.console, world.builders)
 
-    with pytest.raises(OrganizationRequired) as caught:
-        resolve_session(user, world.console.ref, None, CALL)
-    assert {choice["slug"] for choice in caught.value.extra["organizations"]} == {"acorn", "another"}
-    assert resolve_session(user, world.console.ref, other.pk, CALL).role == "viewer"
-    with pytest.raises(NotFound):
-        resolve_session(user, world.console.ref, world.rivals.uuid, CALL)
+    asked = Api(host="console.localhost").sending(x_session_token=begin_session(world.console, user))
+
+    refused = asked.get("/v1/agents")
+    assert (refused.status, refused.code) == (400, "organization_required")
+    assert {choice["slug"] for choice in refused["organizations"]} == {"acorn", "another"}
+    assert asked.get("/v1/whoami", packmule_organization=other.public_id)["role"] == "viewer"
+    assert asked.get("/v1/whoami", packmule_organization=world.rivals.id).status == 404
 
 
 def test_an_operator_is_one_in_the_console_alone(world: World) -> None:
@@ -120,9 +115,11 @@ def test_an_operator_is_one_in_the_console_alone(world: World) -> None:
         (world.console, world.builders, True),
         (world.acorn, world.acorn.parties["north"], False),
     ):
-        user = owner_of(space, party)
-        user.is_operator = True
-        assert resolve_session(user, space.ref, None, CALL).is_operator is expected
+        user = person_of(space, party)
+        with enter(space.ref):
+            User.objects.filter(pk=user.pk).update(is_operator=True)
+        host = "localhost" if space is world.console else space.host
+        assert visit(user, space, host=host)["actor"].is_operator is expected
 
 
 def test_the_walls_are_left_when_a_view_fails(world: World) -> None:

@@ -1,0 +1,162 @@
+"""What a credential's home tells of it, in one statement: its bounds, its principal, and where that one may act.
+
+One reader for each kind of credential; the resolver knows no other difference between them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import connection
+from django.utils.crypto import constant_time_compare
+
+from apps.accounts.models import User
+from apps.apikeys import errors
+from apps.apikeys.lookup import Found
+from apps.core import clock
+from apps.core.actor import PrincipalKind
+
+
+class PrincipalRow(NamedTuple):
+    """What its home tells of a credential: its own bounds, whose it is, and where that one may act.
+
+    `expires_at` and `kind` (of the principal) are there where the home says what the registry does not, `permissions`
+    where a machine has a custom role.
+    """
+
+    name: str
+    scopes: str
+    allowed_ips: str
+    chain: str
+    slug: str | None
+    principal_id: UUID
+    principal_name: str
+    status: str
+    role: str
+    owner_kind: str | None
+    owner_id: UUID | None
+    owner_name: str | None
+    is_operator: bool
+    expires_at: datetime | None = None
+    kind: PrincipalKind | None = None
+    permissions: str | None = None
+
+
+_NO_OWNER = "null, null::uuid, null, false"
+#: A person's role is said by their memberships, as JSON, the oldest first; a machine's by its own row.
+_SEATS_OF_PERSON = (
+    "select coalesce(json_agg(json_build_object('id', place.id, 'slug', place.slug, 'role', seat.role, "
+    "'permissions', own.permissions) order by seat.created_at, seat.id), '[]') from orgs_membership seat "
+    "join orgs_organization place on place.id = seat.organization_id "
+    "left join orgs_role own on own.organization_id = seat.organization_id and own.slug = seat.role "
+    "where seat.user_id = principal.id"
+)
+#: What a machine's role allows where it is one of its organization's own; null for a built-in role.
+_PERMISSIONS_OF_MACHINE = (
+    "(select own.permissions::text from orgs_role own "
+    "where own.organization_id = key.organization_id and own.slug = principal.role)"
+)
+_PERMISSIONS = {"sk": _PERMISSIONS_OF_MACHINE, "ag": _PERMISSIONS_OF_MACHINE}
+_PRINCIPALS = {
+    "sk": (
+        f"principal.id, principal.name, principal.status, principal.role, {_NO_OWNER}",
+        "join accounts_serviceaccount principal on principal.id = key.service_account_id",
+    ),
+    "ag": (
+        "principal.id, principal.name, principal.status, principal.role, owner_kind, owner_id, owner_name, false",
+        "join accounts_agent principal on principal.id = key.agent_id",
+    ),
+    "us": (
+        (
+            "principal.id, coalesce(nullif(principal.name, ''), principal.email), principal.status, "
+            f"({_SEATS_OF_PERSON})::text, null, null::uuid, null, principal.is_operator"
+        ),
+        "join accounts_user principal on principal.id = key.user_id",
+    ),
+    "pk": (
+        f"key.id, key.name, coalesce(person.status, program.status, agent.status), 'none', {_NO_OWNER}",
+        (
+            "left join accounts_user person on person.id = key.user_id "
+            "left join accounts_serviceaccount program on program.id = key.service_account_id "
+            "left join accounts_agent agent on agent.id = key.agent_id"
+        ),
+    ),
+}
+_READ_KEY = {
+    kind: "select key.name, key.scopes, key.allowed_ips, key.chain, organization.slug, "  # noqa: S608 - constants only
+    f"{columns}, {_PERMISSIONS.get(kind, 'null')} from apikeys_key key {joins} "
+    "left join orgs_organization organization on organization.id = key.organization_id where key.id = %s"
+    for kind, (columns, joins) in _PRINCIPALS.items()
+}
+_READ_SESSION = (
+    "select opened.session_data, principal.id, principal.password, opened.expire_date, "  # noqa: S608 - constants only
+    "coalesce(nullif(principal.name, ''), principal.email), principal.status, "
+    f"({_SEATS_OF_PERSON})::text, principal.is_operator from django_session opened "
+    "join usersessions_usersession entry on entry.session_key = opened.session_key "
+    "join accounts_user principal on principal.id = entry.user_id "
+    "where opened.session_key = %s and opened.expire_date > %s"
+)
+
+
+def principal_kind(found: Found, row: PrincipalRow) -> PrincipalKind:
+    """Who it is; a publishable key's visitor is nobody's principal."""
+    return row.kind or _KINDS.get(found.kind, PrincipalKind.VISITOR)
+
+
+def read_principal(found: Found) -> PrincipalRow:
+    """Read it where the credential is at home; that wall has to stand. One query.
+
+    Raises an Unauthenticated when there is no such credential any more.
+    """
+    return _READERS.get(found.kind, _read_key)(found)
+
+
+def _read_key(found: Found) -> PrincipalRow:
+    row = _fetch(_READ_KEY[found.kind], [found.id])
+    if row is None:
+        raise errors.KeyRevoked(
+            "The principal or organization of this key was deleted.", remedy=errors.NEW_KEY
+        )
+    return PrincipalRow(*row[:-1], permissions=row[-1])
+
+
+def _read_session(found: Found) -> PrincipalRow:
+    row = _fetch(_READ_SESSION, [found.secret, clock.now()])
+    if row is None or not _is_signed_in(*row[:3]):
+        raise errors.SessionEnded
+    ends, principal_id, name, status, seats, is_operator = row[3], row[1], *row[4:]
+    return PrincipalRow(
+        "", '["*"]', "[]", "[]", None, principal_id, name, status, seats, None, None, None, is_operator, ends
+    )
+
+
+def _is_signed_in(data: str, user_id: UUID, password: str) -> bool:
+    """Ask of a session what Django asks: it is this person's, and the password is the one it was begun with."""
+    session = SessionStore().decode(data)
+    person = User(password=password)
+    known = [person.get_session_auth_hash(), *person.get_session_auth_fallback_hash()]
+    begun_with = str(session.get(HASH_SESSION_KEY, ""))
+    return session.get(SESSION_KEY) == str(user_id) and any(
+        constant_time_compare(begun_with, one) for one in known
+    )
+
+
+def _fetch(statement: str, parameters: list[Any]) -> tuple[Any, ...] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+    return row
+
+
+_READERS = {"session": _read_session}
+#: Whose a kind of credential is, where that is always the same.
+_KINDS = {
+    "sk": PrincipalKind.SERVICE_ACCOUNT,
+    "ag": PrincipalKind.AGENT,
+    "us": PrincipalKind.USER,
+    "session": PrincipalKind.USER,
+}
