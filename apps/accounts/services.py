@@ -18,12 +18,14 @@ from apps.core.actor import Actor
 from apps.core.models import not_found
 from apps.core.operations import Risk, operation
 from apps.core.problems import Remedy
+from apps.tenancy.walls import whole_tenant
 
 
 def person(email: str, *, name: str = "", password: str | None = None) -> User:
     """A new person of the tenant that stands. Raises EmailTaken."""
     try:
-        with transaction.atomic():
+        # The directory is the tenant's: an organization's role adds nobody to it by itself.
+        with whole_tenant(), transaction.atomic():
             return User.objects.create_user(email, password, name=name)
     except IntegrityError:
         raise EmailTaken(remedy=_add_by_email(email)) from None

@@ -64,7 +64,9 @@ def test_what_a_suspended_principal_minted_stops_and_goes_on_with_it(
     assert says(getattr(north, f"{kind}_key")) == "principal_suspended"
     stopped = "principal_suspended" if kind == "service" else "minter_suspended"
     assert (says(minted), says(further)) == (stopped, stopped)
-    assert says(world.birch.parties["north"].agent_key) == "in", "the twin has the same ids, in another tenant"
+    assert says(world.birch.parties["north"].agent_key) == "in", (
+        "the twin has the same ids, in another tenant"
+    )
 
     activate(world.acorn.root_key, path)
     assert (says(minted), says(further)) == ("in", "in")
@@ -111,7 +113,9 @@ def test_rotating_joins_the_rotator(world: World, north: Party) -> None:
 
 def test_rotating_by_somebody_else_takes_nobody_out(world: World, north: Party) -> None:
     minted = Api(north.agent_key).post(f"/v1/service-accounts/{north.service}/keys", EVERYTHING)
-    rotated = Api(north.person_key).post(f"/v1/keys/{minted['id']}/rotate", {"overlap_seconds": 600})["secret"]
+    rotated = Api(north.person_key).post(f"/v1/keys/{minted['id']}/rotate", {"overlap_seconds": 600})[
+        "secret"
+    ]
     suspend(north.person_key, f"/v1/agents/{north.agent}")
     assert (says(rotated), says(minted["secret"])) == ("minter_suspended", "minter_suspended")
 
