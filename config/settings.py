@@ -214,7 +214,7 @@ USE_I18N = True
 LANGUAGE_CODE = "en"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Without a mail server, mails are kept as files in the data directory and named on stderr.
-_SMTP = smtp.server("PACKMULE_SMTP_URL")
+_SMTP = smtp.server(env.text("PACKMULE_SMTP_URL"))
 EMAIL_BACKEND = (
     "django.core.mail.backends.smtp.EmailBackend" if _SMTP else "apps.accounts.mails.backend.FileAndConsoleBackend"
 )
@@ -222,7 +222,7 @@ if _SMTP:
     EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _SMTP.host, _SMTP.port, _SMTP.user, _SMTP.password
     EMAIL_USE_SSL, EMAIL_USE_TLS = _SMTP.implicit_tls, _SMTP.starttls
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = smtp.sender("PACKMULE_MAIL_FROM", f"noreply@{PACKMULE_BASE_HOST}")
+DEFAULT_FROM_EMAIL = smtp.sender(env.text("PACKMULE_MAIL_FROM", f"noreply@{PACKMULE_BASE_HOST}"))
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 LOGGING = {

@@ -8,6 +8,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.db.models.functions import Now
 
+from apps.accounts.mails.models import MailTemplate
 from apps.accounts.querysets import MachineQuerySet, UserManager
 from apps.accounts.roles import ROLE_CHOICES
 from apps.core.actor import PrincipalKind, PrincipalRef
