@@ -34,9 +34,7 @@ class TenantCache(BaseCache):
     def __init__(self, _location: str, params: dict[str, Any]) -> None:
         super().__init__(params)
 
-    def add(
-        self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
-    ) -> bool:
+    def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Keep `value` unless there is one already; True when it was kept. Of several at once, one is."""
         entry = [self._name(key, version), json.dumps(value), self._ends(timeout), clock.now()]
         with connection.cursor() as cursor:
@@ -51,7 +49,11 @@ class TenantCache(BaseCache):
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         """Keep `value` for `timeout` seconds (None: until it is deleted)."""
         CacheEntry.objects.bulk_create(
-            [CacheEntry(key=self._name(key, version), value=json.dumps(value), expires_at=self._ends(timeout))],
+            [
+                CacheEntry(
+                    key=self._name(key, version), value=json.dumps(value), expires_at=self._ends(timeout)
+                )
+            ],
             update_conflicts=True,
             unique_fields=["key"],
             update_fields=["value", "expires_at"],

@@ -4,18 +4,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('core', '0001_initial'),
+        ("core", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='CacheEntry',
+            name="CacheEntry",
             fields=[
-                ('key', models.CharField(max_length=250, primary_key=True, serialize=False)),
-                ('value', models.TextField()),
-                ('expires_at', models.DateTimeField(null=True)),
+                ("key", models.CharField(max_length=250, primary_key=True, serialize=False)),
+                ("value", models.TextField()),
+                ("expires_at", models.DateTimeField(null=True)),
             ],
         ),
     ]
