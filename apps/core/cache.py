@@ -6,6 +6,7 @@ cache of the process.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from django.db.models import Q, QuerySet
 from apps.core import clock
 from apps.core.models import CacheEntry
 
+_LONGEST = 250
 _ADD = """
 insert into core_cacheentry as entry (key, value, expires_at) values (%s, %s, %s)
 on conflict (key) do update set value = excluded.value, expires_at = excluded.expires_at
@@ -76,7 +78,8 @@ class TenantCache(BaseCache):
         CacheEntry.objects.all().delete()
 
     def _name(self, key: Any, version: int | None) -> str:
-        return str(self.make_and_validate_key(key, version=version))
+        name = str(self.make_key(key, version=version))
+        return name if len(name) <= _LONGEST else hashlib.sha256(name.encode()).hexdigest()
 
     def _alive(self, key: Any, version: int | None) -> QuerySet[CacheEntry]:
         lasting = Q(expires_at=None) | Q(expires_at__gt=clock.now())

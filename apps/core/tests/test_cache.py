@@ -79,3 +79,10 @@ def test_touching_and_deleting_say_whether_there_was_something(world: World) -> 
         cache.set("something", 1)
         assert cache.touch("something", 5)
         assert cache.delete("something")
+
+
+def test_a_long_key_is_as_good_as_a_short_one(world: World) -> None:
+    with enter(world.acorn.ref):
+        cache.set("long " * 100, 1)
+        assert cache.get("long " * 100) == 1
+        assert cache.get("long " * 99) is None
