@@ -1,0 +1,106 @@
+"""Scopes in plain language, for the people who are asked to grant them. Built from the registry of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from apps.core.operations import Operation, Risk, all_operations
+from apps.core.scopes import Scope, ScopeError
+
+#: From the harmless to the grave.
+_GRAVITY = (Risk.READ, Risk.WRITE, Risk.DESTRUCTIVE, Risk.SECRET)
+
+#: The first word of a changing operation's verb, as people say it; a verb that is not here is its own word.
+_VERBS = {
+    **dict.fromkeys(("update", "put", "set", "configure"), "change"),
+    "activate": "reinstate",
+    "mint": "create",
+}
+_FIRST = ("see", "use", "create", "add", "invite", "change")
+_LAST = ("remove", "revoke", "delete")
+
+#: What is meant by a resource whose name says too little to somebody who never read the documentation.
+_NOUNS = {
+    "self": "your name and what you may do",
+    "audit": "the record of who did what",
+    "policy": "what is allowed, and why",
+    "installation": "the tenants of this installation",
+    "keys": "API keys",
+    "mail-templates": "the texts of mails",
+    "members": "members of an organization",
+    "users": "people",
+}
+
+#: Scopes of OpenID Connect and OAuth, which name no operation.
+_STANDARD = {
+    "openid": ("Know that it is you who signed in", Risk.READ),
+    "profile": ("See your name", Risk.READ),
+    "email": ("See your e-mail address", Risk.READ),
+    "offline_access": ("Stay connected while you are away, until you end it", Risk.WRITE),
+}
+
+
+class ScopeText(NamedTuple):
+    """A scope as it is shown to a person: its name, what it allows, and the gravest risk of what it allows."""
+
+    name: str
+    text: str
+    risk: str
+
+
+def scope_texts(scopes: Iterable[str]) -> list[ScopeText]:
+    """Say in plain language what each of `scopes` allows, the gravest first; a scope named twice is said once.
+
+    A text that is no scope of this platform is shown as it stands and counts as one that changes things.
+    """
+    texts = [_text_of(name) for name in sorted(set(scopes))]
+    return sorted(texts, key=lambda text: -_GRAVITY.index(Risk(text.risk)))
+
+
+def _text_of(name: str) -> ScopeText:
+    if name in _STANDARD:
+        text, risk = _STANDARD[name]
+        return ScopeText(name, text, risk.value)
+    try:
+        scope = Scope.parse(name)
+    except ScopeError:
+        return _unknown(name)
+    if scope.resource == "*":
+        everything = "Do everything that you may do, also delete things and hand out keys"
+        return ScopeText(name, everything, Risk.SECRET.value)
+    covered = [one for one in all_operations() if _covers(scope, one)]
+    return ScopeText(name, _sentence(scope, covered), _gravest(covered)) if covered else _unknown(name)
+
+
+def _unknown(name: str) -> ScopeText:
+    return ScopeText(name, f"Use “{name[:80]}”, which names nothing that exists here yet", Risk.WRITE.value)
+
+
+def _covers(scope: Scope, operation: Operation[..., object]) -> bool:
+    return Scope(scope.resource, scope.action).covers(operation.scope)
+
+
+def _gravest(operations: Iterable[Operation[..., object]]) -> str:
+    return max((one.risk for one in operations), key=_GRAVITY.index).value
+
+
+def _sentence(scope: Scope, covered: Iterable[Operation[..., object]]) -> str:
+    verbs = sorted({_verb(one) for one in covered}, key=_place)
+    said = f"{', '.join(verbs[:-1])} and {verbs[-1]}" if len(verbs) > 1 else verbs[0]
+    noun = _NOUNS.get(scope.resource, scope.resource.replace("-", " ").replace("_", " "))
+    only = f", only “{scope.selector}”" if scope.selector else ""
+    return f"{said[0].upper()}{said[1:]} {noun}{only}"
+
+
+def _verb(operation: Operation[..., object]) -> str:
+    if operation.risk is Risk.READ:
+        return "see"
+    word = operation.name.rpartition(".")[2].partition("-")[0]
+    return _VERBS.get(word, word)
+
+
+def _place(verb: str) -> tuple[int, int, str]:
+    if verb in _FIRST:
+        return (0, _FIRST.index(verb), verb)
+    return (2, _LAST.index(verb), verb) if verb in _LAST else (1, 0, verb)
