@@ -26,6 +26,7 @@ AT_HOME, AWAY = 4, 8
 #: Lists that are known to need one more than that, and for what.
 _ONE_MORE = {
     "keys.list": "whether a key is alive is said in the registry, which no tenant's role reads",
+    "keys.activity": "which keys were made with it is said in the registry",
     "environments.list": "the application has to be there",
     "members.list": "the organization has to be there, for who does not act in it",
     "timeline.get": "a thing of which nothing is told is answered with 404",

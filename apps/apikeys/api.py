@@ -10,6 +10,7 @@ urlpatterns = [
     path("keys", endpoint(GET=do.list_keys, POST=do.create_key)),
     path("keys/<key:key_id>", endpoint(GET=do.get_key, DELETE=do.revoke_key)),
     path("keys/<key:key_id>/rotate", endpoint(POST=do.rotate_key, status=200)),
+    path("keys/<key:key_id>/lineage", endpoint(GET=do.get_lineage)),
     path("service-accounts/<svc:service_account_id>/keys", endpoint(POST=do.create_service_account_key)),
     path("agents/<agt:agent_id>/keys", endpoint(POST=do.create_agent_key)),
 ]

@@ -109,6 +109,31 @@ class MintedKeyOutput(KeyOutput):
         return {**KeyOutput.render(instance.key), "secret": instance.secret}
 
 
+class DescendantOutput(Output):
+    """A key in the line of another."""
+
+    id = IdField("key")
+    kind = ChoiceField(choices=KIND_WORDS, source="kind_word")
+    depth = IntegerField(help_text="1 was minted or rotated with the key itself, 2 with one of those.")
+    minted_by = IdField("key", source="minted_by_id", allow_null=True)
+    tenant = CharField(help_text="`console` or `application/environment`.")
+    organization = IdField("org", source="organization_id", allow_null=True)
+    status = ChoiceField(choices=[("active", "Active"), ("expired", "Expired"), ("revoked", "Revoked")])
+    expires_at = TimestampField()
+    revoked_at = TimestampField(allow_null=True)
+    last_used_at = TimestampField(allow_null=True)
+
+
+class LineageOutput(Output):
+    """What was made with a key."""
+
+    key = DescendantOutput()
+    minted = IntegerField(help_text="How many keys were made with it, through however many others.")
+    alive = IntegerField(help_text="How many of those open something.")
+    keys = DescendantOutput(many=True, help_text="The first of them, the nearest first.")
+    omitted = IntegerField(help_text="How many more there are.")
+
+
 class CredentialOutput(Output):
     """What was shown."""
 

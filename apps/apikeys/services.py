@@ -13,6 +13,7 @@ from apps.accounts.machines import found
 from apps.accounts.models import Agent, ServiceAccount, User
 from apps.apikeys import serializers as forms
 from apps.apikeys.errors import AddressesExceeded, MintingRefused, ScopeExceeded, SecretOutgoing
+from apps.apikeys.lineage import line_of, summary
 from apps.apikeys.minting import MintedKey, Principal, checked_ips, mint, revoke, rotate
 from apps.apikeys.models import Key, KeyKind
 from apps.apikeys.network import lies_within
@@ -80,6 +81,15 @@ def get_key(actor: Actor, *, key_id: UUID) -> Key:
     if key is None:
         raise not_found(Key, key_id)
     return key
+
+
+@operation("keys.lineage", scope="keys:read", risk=Risk.READ, output=forms.LineageOutput)
+def get_lineage(actor: Actor, *, key_id: UUID) -> dict[str, Any]:
+    """Show what was made with a key, dead or alive: the keys that it minted or rotated, what those made, and so on.
+
+    Keys of the environments that your organization owns are among them. Revoking the key revokes all of them.
+    """
+    return summary(line_of(actor, key_id))
 
 
 @operation(

@@ -10,7 +10,8 @@ class AuditConfig(AppConfig):
 
     def ready(self) -> None:
         """Record every operation, and see what changes in the rooms below."""
-        from apps.audit import recorder, tracked
+        from apps.audit import keys, recorder, tracked
 
         recorder.register()
+        keys.register()
         tracked.track_models()

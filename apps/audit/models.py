@@ -54,6 +54,7 @@ class Event(Identified):
             models.Index(fields=["organization_id", "id"], name="audit_event_organization"),
             models.Index(fields=["resource_id", "id"], name="audit_event_resource"),
             models.Index(fields=["actor_id", "id"], name="audit_event_actor"),
+            models.Index(fields=["credential_id", "id"], name="audit_event_credential"),
             models.Index(fields=["request_id"], name="audit_event_request"),
             models.Index(fields=["at"], name="audit_event_at"),
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,17 @@ class EventQuerySet(models.QuerySet["Event"]):
         """Those from `since` on and before `until`; None leaves an end open."""
         later = self.filter(at__gte=since) if since else self
         return later.filter(at__lt=until) if until else later
+
+    def done_with(self, depths: Mapping[str, int]) -> EventQuerySet:
+        """Those done through one of these keys (shown ids), each with its key's `depth`."""
+        by_depth: defaultdict[int, list[str]] = defaultdict(list)
+        for key, depth in depths.items():
+            by_depth[depth].append(key)
+        cases = (
+            models.When(credential_id__in=keys, then=models.Value(depth)) for depth, keys in by_depth.items()
+        )
+        depth = models.Case(*cases, output_field=models.IntegerField())
+        return self.filter(credential_id__in=list(depths)).annotate(depth=depth)
 
     def around(self, thing: str) -> EventQuerySet:
         """Those about `thing`, those whose changes touch it, and those of the same calls.

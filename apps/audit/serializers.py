@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from apps.audit.fields import AnyIdField
 from apps.core.parameters import ListParameters
-from apps.core.serializers import CharField, IdField, JSONField, ListField, Output, TimestampField
+from apps.core.serializers import (
+    CharField,
+    IdField,
+    IntegerField,
+    JSONField,
+    ListField,
+    Output,
+    TimestampField,
+)
 
 
 class TrailParameters(ListParameters):
@@ -13,6 +21,7 @@ class TrailParameters(ListParameters):
     resource = AnyIdField(required=False, help_text="What was acted on.")
     # `actor` is the name of every operation's first argument.
     actor = AnyIdField(required=False, source="principal", help_text="Who acted.")
+    credential = IdField("key", required=False, source="key", help_text="Through which key.")
     request = CharField(required=False, max_length=80, help_text="The Request-Id of one call.")
     operation = CharField(required=False, max_length=80, help_text="The name of an operation.")
     since = TimestampField(required=False, help_text="Not before this time.")
@@ -74,3 +83,11 @@ class EntryOutput(Output):
         help_text="Each with `resource`, `action` and `fields` as {name: [before, after]}; secrets show as ***.",
     )
     mirror_of = IdField("aud", allow_null=True, help_text="The entry in `tenant` that tells the rest.")
+
+
+class ActivityOutput(EntryOutput):
+    """An event of record, and how far the key through which it was done is from the one that was asked about."""
+
+    depth = IntegerField(
+        help_text="0 for the key itself, 1 for keys that it minted or rotated, 2 for what those did."
+    )

@@ -9,6 +9,7 @@ from apps.audit.models import Event
 from apps.audit.querysets import EventQuerySet
 from apps.audit.serializers import EntryOutput, TrailParameters
 from apps.core.actor import Actor
+from apps.core.ids import encode
 from apps.core.models import not_found
 from apps.core.operations import Risk, operation
 from apps.core.problems import missing
@@ -22,6 +23,7 @@ def list_events(
     *,
     resource: str = "",
     principal: str = "",
+    key: UUID | None = None,
     request: str = "",
     operation: str = "",
     since: datetime | None = None,
@@ -29,10 +31,17 @@ def list_events(
 ) -> EventQuerySet:
     """List what was done here, the newest first.
 
-    `resource` and `actor` are ids, `request` is a Request-Id, `operation` a name such as agents.create; `since` is
-    included, `until` is not. An actor of an organization sees its organization's trail, one of the tenant all of it.
+    `resource`, `actor` and `credential` are ids, `request` is a Request-Id, `operation` a name such as agents.create;
+    `since` is included, `until` is not. An actor of an organization sees its organization's trail, one of the tenant
+    all of it.
     """
-    told = {"resource_id": resource, "actor_id": principal, "request_id": request, "operation": operation}
+    told = {
+        "resource_id": resource,
+        "actor_id": principal,
+        "credential_id": encode("key", key) if key else "",
+        "request_id": request,
+        "operation": operation,
+    }
     found = Event.objects.visible_to(actor).filter(**{name: value for name, value in told.items() if value})
     return found.between(since, until).order_by("-id")
 
