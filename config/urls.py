@@ -26,7 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs/<path:page>", reference.page_view),
     path("admin/", site.urls),
     path("operator/", operators.urls),
-    path("accounts/", include("apps.console.account_urls")),
+    path("accounts/", include("apps.accounts.signin.urls")),
     path("_allauth/", include("allauth.headless.urls")),
 ]
 

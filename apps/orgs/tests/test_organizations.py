@@ -162,7 +162,7 @@ class TestSigningUp:
         from allauth.account.forms import SignupForm
         from allauth.core import context
 
-        from apps.accounts.adapter import AccountAdapter
+        from apps.accounts.signin.adapter import AccountAdapter
 
         request = rf.post("/")
         with context.request_context(request):
@@ -199,7 +199,7 @@ class TestSigningUp:
     def test_strangers_sign_up_on_the_console_only_where_it_is_open(
         self, world: World, rf: RequestFactory, setting: bool, console: bool
     ) -> None:
-        from apps.accounts.adapter import AccountAdapter
+        from apps.accounts.signin.adapter import AccountAdapter
 
         with override_settings(PACKMULE_OPEN_SIGNUP=setting):
             with enter(world.console.ref):

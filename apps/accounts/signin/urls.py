@@ -1,0 +1,19 @@
+"""Pages where people sign up and in and look after their account, below /accounts/ of every tenant."""
+
+from __future__ import annotations
+
+from allauth.account import urls as account
+from allauth.urls import build_provider_urlpatterns
+from django.urls import URLPattern, URLResolver, include, path
+
+from apps.accounts.signin import pages
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", pages.home, name="account_home"),
+    path("invitations/<str:token>/", pages.invitation, name="account_invitation"),
+    *account.urlpatterns,
+    path("2fa/", include("allauth.mfa.urls")),
+    path("sessions/", include("allauth.usersessions.urls")),
+    path("3rdparty/", include("allauth.socialaccount.urls")),
+    *build_provider_urlpatterns(),
+]
