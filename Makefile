@@ -2,6 +2,8 @@
 
 PORT ?= 8420
 DATA_DIR ?= ./.packmule
+# How many tests run at once; each worker has a Postgres of its own.
+JOBS ?= 2
 
 # The first Python that is new enough; `make up PYTHON=/path/to/python3.12` chooses another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -26,7 +28,7 @@ up: .venv/.base
 	@exec $(MANAGE) up --port "$(PORT)" --data-dir "$(DATA_DIR)"
 
 test: .venv/.test
-	$(PYTEST) -m "not slow and not browser and not schema and not faults"
+	$(PYTEST) -n $(JOBS) -m "not slow and not browser and not schema and not faults"
 
 slow: .venv/.test
 	$(PYTEST) -m slow
@@ -35,7 +37,7 @@ browser: .venv/.test
 	$(PYTEST) -m browser
 
 schema: .venv/.test
-	$(PYTEST) -m schema
+	$(PYTEST) -n $(JOBS) -m schema
 
 faults: .venv/.test
 	$(PYTEST) -m faults -s

@@ -94,7 +94,7 @@ def test_what_fits_is_read_into_python_values() -> None:
         ("scopes", "keys:read", "invalid_type"),
         ("scopes", ["keys"], "invalid_scope"),
         ("organization", "org_1", "invalid_id"),
-        ("organization", ids.encode("usr", ids.uuid7()), "invalid_id"),
+        ("organization", "usr_01k5zzzzzz0000000000000000", "invalid_id"),
         ("expires_at", "2026-11-01T10:30:00", "invalid_time"),
         ("expires_at", "2026-13-01T10:30:00Z", "invalid_time"),
         ("expires_at", "0001-01-01T00:00:00+23:59", "invalid_time"),
