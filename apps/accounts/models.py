@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from apps.accounts.mails.models import MailTemplate
 from apps.accounts.querysets import MachineQuerySet, UserManager
 from apps.accounts.roles import ROLE_CHOICES
+from apps.accounts.signin.models import SignInSettings
 from apps.core.actor import PrincipalKind, PrincipalRef
 from apps.core.ids import Identified, encode
 from apps.core.models import Versioned
@@ -31,7 +32,8 @@ class Status(models.TextChoices):
 
 
 @unwalled(
-    "the tenant's directory; querysets show an organization's actor only the people it shares an organization with"
+    "the tenant's directory; querysets show an organization's actor only the people it shares an organization with",
+    kept=("email", "password", "is_operator"),
 )
 class User(Identified, Versioned, AbstractBaseUser):
     """A person, known in one tenant by e-mail. The same e-mail in another tenant is another person."""
@@ -128,7 +130,9 @@ class Agent(Machine):
     owner_id = models.UUIDField(null=True)
     owner_name = models.CharField(max_length=254)
     owner_home_id = models.UUIDField(
-        null=True, editable=False, help_text="The tenant whose directory holds the owner, where it is another one"
+        null=True,
+        editable=False,
+        help_text="The tenant whose directory holds the owner, where it is another one",
     )
 
     @property

@@ -16,7 +16,7 @@ from apps.core.scopes import Scope, Scopes
 OWNERS_ONLY = Scope("organizations", "own")
 _MANAGED_BY_ADMINS = frozenset(
     {"organizations", "members", "roles", "teams", "invitations", "users", "policy", "billing"}
-    | {"mail-templates", "sign-in-providers"}
+    | {"mail-templates", "sign-in-providers", "sign-in-settings"}
 )
 
 

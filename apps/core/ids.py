@@ -183,6 +183,7 @@ _KNOWN = {
     "sub": "subscription",
     "mtp": "mail template",
     "sip": "sign-in provider",
+    "sis": "sign-in settings",
 }
 
 for _prefix, _noun in _KNOWN.items():
