@@ -20,7 +20,7 @@ ABOUT_ONESELF = Scope("self", "read")
 
 def publishable_is_enough(actor: Actor, operation: AnyOperation, _arguments: Arguments) -> Verdict | None:
     """The credential gate: a publishable key, which everybody can read, opens only what is meant for everybody."""
-    if actor.kind is not PrincipalKind.VISITOR or operation.publishable:
+    if actor.kind is not PrincipalKind.VISITOR or operation.publishable or operation.open:
         return None
     return Verdict(
         f"{operation.name} needs a secret key, and the one that was sent is publishable.",
@@ -32,7 +32,7 @@ def publishable_is_enough(actor: Actor, operation: AnyOperation, _arguments: Arg
 def scopes_cover(actor: Actor, operation: AnyOperation, _arguments: Arguments) -> Verdict | None:
     """The scope gate: the credential must hold the operation's scope."""
     needed = operation.scope
-    if ABOUT_ONESELF.covers(needed) or actor.credential.scopes.allow(needed):
+    if operation.open or ABOUT_ONESELF.covers(needed) or actor.credential.scopes.allow(needed):
         return None
     held = ", ".join(actor.credential.scopes.texts()) or "none"
     return Verdict(
@@ -49,7 +49,7 @@ def role_allows(actor: Actor, operation: AnyOperation, _arguments: Arguments) ->
     What people do about themselves, such as leaving an organization, is no matter of their role there.
     """
     needed = operation.scope
-    if actor.kind is PrincipalKind.VISITOR or needed.resource == ABOUT_ONESELF.resource:
+    if operation.open or actor.kind is PrincipalKind.VISITOR or needed.resource == ABOUT_ONESELF.resource:
         return None
     role = role_of(actor)
     if role.allows(needed):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -15,14 +15,14 @@ from django.http.response import HttpResponseBase
 
 from apps.apikeys import cors, resolver
 from apps.apikeys.errors import OrganizationRequired, PublishableKeyNeeded, TenantUnnamed
-from apps.apikeys.lookup import Found, TenantRow, find_host, knows_origin, standing_outside
+from apps.apikeys.lookup import Found, TenantRow, find_console, find_host, knows_origin, standing_outside
 from apps.apikeys.network import allows_origin, client_address
-from apps.core.actor import Actor, Call, Edge, TenantRef
-from apps.core.dispatch import works_anywhere
+from apps.core.actor import Actor, Call, Edge, TenantRef, anybody
+from apps.core.dispatch import is_open, works_anywhere
 from apps.core.local_api import EDGE_KEY
 from apps.core.problems import HostRefused, MalformedRequest, Problem, Unauthenticated, show
 from apps.tenancy import ratelimit
-from apps.tenancy.walls import enter
+from apps.tenancy.walls import NO_ORGANIZATION, enter
 
 _USER_AGENT_LENGTH = 200
 
@@ -65,6 +65,7 @@ class Visit:
         text, session, in_public = _credential(self.request)
         if cors.is_preflight(self.request) or not (text or session):
             self._come_unknown()
+            self._come_openly()
         else:
             self._show(text, session, in_public=in_public)
 
@@ -90,10 +91,11 @@ class Visit:
     def standing(self) -> Iterator[None]:
         """Find the actor, and stand where it acts; without a credential, stand outside of all walls, as nobody.
 
-        Where the actor acts behind the wall of its own key, that wall stays: a change of walls is a round trip.
+        Operations that take no credential are done by anybody, who sees nothing of the tenant. Where the actor acts behind the wall of its own key, that wall stays: a change of walls is a round trip.
         """
         if self.found is None or self.presented is None or self.target is None:
-            yield
+            with nullcontext() if self.actor is None else enter(self.actor.tenant, NO_ORGANIZATION):
+                yield
             return
         with resolver.key_wall(self.found):
             self.actor = actor = self._identified(self.found, self.target, self.presented)
@@ -106,7 +108,8 @@ class Visit:
     @property
     def tenant(self) -> TenantRef | None:
         """The tenant that is acted on, once it is known that the caller belongs there."""
-        at_home = self.target is not None and self.found is not None and self.target is self.found.home
+        found = self.found
+        at_home = found is not None and found.is_key and self.target is found.home
         return self.target.ref if self.target and (self.actor or at_home) else None
 
     def mark(self, response: HttpResponseBase) -> None:
@@ -128,6 +131,17 @@ class Visit:
     def _come_unknown(self) -> None:
         if self.host:
             self.host_row = tenant_of_host(self.host)
+
+    def _come_openly(self) -> None:
+        """Let anybody make a call that takes no credential; its address bears the count."""
+        if cors.is_preflight(self.request) or not is_open(self.request):
+            return
+        here = self.host_row or find_console()
+        if here is not None:
+            call = call_of(self.request, Edge.API)
+            self._count_failure(call)
+            resolver.require_current(here)
+            self.actor = anybody(here.ref, call)
 
     def _identified(self, found: Found, target: TenantRow, presented: resolver.Presented) -> Actor:
         """Find the actor; a session or token that is none counts as a failure, which is known only now."""

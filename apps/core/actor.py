@@ -102,8 +102,8 @@ class Actor:
     """The first argument of every operation.
 
     `home` is the tenant whose directory holds the principal, `tenant` the one acted on; they differ when a console
-    key acts inside an environment. `role` is the role that bounds what the principal may do there, `permissions` what it
-    allows where it is a custom one (None for a built-in role), `owner` the person who answers for an agent.
+    key acts inside an environment. `role` is the role that bounds what the principal may do there, `permissions` what
+    it allows where it is a custom one (None for a built-in role), `owner` the person who answers for an agent.
     """
 
     principal: PrincipalRef
@@ -154,3 +154,9 @@ def system_actor(tenant: TenantRef, call: Call) -> Actor:
     principal = PrincipalRef(PrincipalKind.SYSTEM, None, "system")
     credential = Credential(None, "system", Scopes.everything())
     return Actor(principal, tenant, tenant, credential, call, role="owner", is_operator=True)
+
+
+def anybody(tenant: TenantRef, call: Call) -> Actor:
+    """Who came to `tenant` without a credential: a visitor of whom nothing is known, for operations that are open."""
+    principal = PrincipalRef(PrincipalKind.VISITOR, None, "anybody")
+    return Actor(principal, tenant, tenant, Credential(None, "none", Scopes()), call, role="none")

@@ -30,12 +30,24 @@ def answer(request: HttpRequest) -> HttpResponseBase:
 
 def works_anywhere(request: HttpRequest) -> bool:
     """True when the call is of an operation that a person of several organizations may make without naming one."""
-    try:
-        view = getattr(resolve(request.path_info).func, "cls", None)
-    except Resolver404:
-        return False
-    operation = getattr(view, "operations", {}).get(str(request.method))
+    operation = _operation_of(request)
     return operation is not None and bool(operation.anywhere)
+
+
+def is_open(request: HttpRequest) -> bool:
+    """True when the call is of an operation that takes no credential."""
+    operation = _operation_of(request)
+    return operation is not None and bool(operation.open)
+
+
+def _operation_of(request: HttpRequest) -> Any:
+    """The operation that the call is of; None where it is of none. Of HEAD it is what GET does."""
+    try:
+        found = resolve(request.path_info).func
+    except Resolver404:
+        return None
+    operations = getattr(getattr(found, "cls", found), "operations", {})
+    return operations.get("GET" if request.method == "HEAD" else str(request.method))
 
 
 def set_length(response: HttpResponseBase) -> None:

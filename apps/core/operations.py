@@ -122,7 +122,8 @@ class Operation(Generic[P, R]):
     `input` validates the body (or, for reads, the query parameters), `output` renders the result; a list operation
     (`lists=True`) returns a QuerySet that the edge pages. `versioned` operations take `expected_version: int | None`
     from If-Match. `shows_secret` marks an answer that is never stored for replay. `publishable` operations may be
-    called with a publishable key, operations that work `anywhere` by a person of several organizations who names none.
+    called with a publishable key, `open` ones without any credential, and those that work `anywhere` by a person of
+    several organizations who names none.
     `subject` picks the resource of record out of the result.
     """
 
@@ -136,6 +137,7 @@ class Operation(Generic[P, R]):
     versioned: bool = False
     shows_secret: bool = False
     publishable: bool = False
+    open: bool = False
     anywhere: bool = False
     records_itself: bool = False
     subject: Callable[[Any], Any] = field(default=lambda result: result)

@@ -53,7 +53,7 @@ class OperationSchema(AutoSchema):
             "tags": [operation.room],
             "parameters": self._parameters(operation),
             **({"requestBody": body} if body else {}),
-            "security": schema_parts.security(publishable=operation.publishable),
+            "security": schema_parts.security(publishable=operation.publishable, open=operation.open),
             "responses": self._responses(operation),
             "x-packmule-operation": operation.name,
             "x-packmule-scope": str(operation.scope),
