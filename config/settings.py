@@ -45,6 +45,8 @@ PACKMULE_FAILURE_LIMIT = env.text("PACKMULE_FAILURE_LIMIT", "300/60")
 PACKMULE_TRUSTED_PROXIES = env.words("PACKMULE_TRUSTED_PROXIES")
 PACKMULE_ADMIN_EMAIL = env.text("PACKMULE_ADMIN_EMAIL", "admin@packmule.localhost")
 PACKMULE_KEY = env.text("PACKMULE_KEY")
+# Wraps the keys under which tenants seal secrets; without it, the file master_key in the data directory is read.
+PACKMULE_MASTER_KEY = env.text("PACKMULE_MASTER_KEY")
 # Whether strangers may sign up on the console. In environments the product's customers always may.
 PACKMULE_OPEN_SIGNUP = env.flag("PACKMULE_OPEN_SIGNUP")
 

@@ -7,6 +7,7 @@ in transactions that are rolled back. A test that has to commit takes `committin
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,11 +20,14 @@ from pytest_django import DjangoDbBlocker
 from tests.client import Api
 
 SPARES = 4
+#: The same in every session, for a server that outlives them.
+MASTER_KEY = b64encode(b"the master key of all the tests!").decode()
 
 
 def pytest_configure() -> None:
     """Hash passwords fast: a good hash is slow on purpose, and the tests sign in a hundred times."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.PACKMULE_MASTER_KEY = MASTER_KEY
 
 
 @contextmanager

@@ -10,8 +10,10 @@ class TenancyConfig(AppConfig):
 
     def ready(self) -> None:
         """Declare the walls of other people's models, check that nobody forgot one, and register the first gate."""
-        from apps.tenancy import checks, gates, third_party
+        from apps.core.serving import before_serving
+        from apps.tenancy import checks, gates, master_key, third_party
 
         third_party.declare_walls()
         checks.register_checks()
         gates.register()
+        before_serving(master_key.objection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 
+from apps.core import serving
 from apps.core.problem_handlers import problem_response
 from apps.core.problems import Remedy, ServiceUnavailable
 from apps.core.strictjson import MEDIA_TYPE, dumps
@@ -37,4 +38,6 @@ def reason_not_ready() -> str | None:
         return "The database does not answer, or holds no registry yet."
     if console is None:
         return "This installation has no console yet."
-    return "The console was built for other code than runs now." if is_behind(console) else None
+    if is_behind(console):
+        return "The console was built for other code than runs now."
+    return next(iter(serving.objections()), None)

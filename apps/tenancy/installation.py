@@ -10,6 +10,7 @@ from collections.abc import Callable
 from django.conf import settings
 
 from apps.tenancy.blueprint import build_schema, ensure_blueprint, migrate_schema
+from apps.tenancy.master_key import ensure_master_key
 from apps.tenancy.models import CONSOLE, ENVIRONMENT, Tenant, TenantState
 from apps.tenancy.owner import ensure_registry_role, install_lock, owner, owner_transaction
 from apps.tenancy.provisioning import claim
@@ -28,6 +29,9 @@ def install(say: Say = lambda _line: None) -> Tenant:
         if _is_registry_behind():
             say("registry: roles and tables")
             _build_registry()
+        made = ensure_master_key()
+        if made:
+            say(made)
         for kind in (CONSOLE, ENVIRONMENT):
             say(f"blueprint of a tenant: {kind}")
             ensure_blueprint(kind)

@@ -103,3 +103,26 @@ class RateCounter(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class DataKey(models.Model):
+    """A tenant's key for its secrets, wrapped by the master key; the row without a tenant is the canary.
+
+    Rows are made and never changed. They go with their tenant, and what was sealed under them then opens nowhere.
+    """
+
+    tenant = models.ForeignKey(Tenant, null=True, on_delete=models.CASCADE, related_name="+")
+    version = models.PositiveIntegerField()
+    wrapped = models.BinaryField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = '"public"."tenancy_datakey"'
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "version"], nulls_distinct=False, name="tenancy_datakey_tenant_version"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id or 'canary'}/{self.version}"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from apps.accounts.models import ServiceAccount, User
+from apps.accounts.models import MailTemplate, ServiceAccount, User
 from apps.apikeys.minting import mint
 from apps.apikeys.models import KeyKind
 from apps.audit.models import Event, Touch
@@ -29,6 +29,7 @@ BODIES: dict[str, Callable[[Cell], dict[str, Any]]] = {
         "scopes": ["users:read"],
         "service_account": cell.things["svc"],
     },
+    "mail_templates.put": lambda cell: {"subject": "made", "text": "{{ link }}"},
     "policy.explain": lambda cell: {"operation": "agents.list", "resource": cell.things["agt"]},
 }
 #: Fields of a body of which only one may be sent: (operation, field) -> the field that has to go.
@@ -135,3 +136,10 @@ def _event(cell: Cell) -> str:
 def _thing(cell: Cell) -> str:
     """What a timeline is asked about."""
     return party_of(cell).agent
+
+
+@example("kind")
+def _mail_kind(cell: Cell) -> str:
+    """A kind of mail for which the tenant has its own text: the same for everybody in it."""
+    texts = {"subject": "ours", "text": "{{ link }}"}
+    return MailTemplate.objects.get_or_create(kind="invitation", defaults=texts)[0].kind

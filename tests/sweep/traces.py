@@ -28,6 +28,8 @@ select 'apikeys_keyindex', id::text, tenant_id::text, organization_id::text,
 union all
 select 'tenancy_tenant', id::text, id::text, null, md5(row::text) from public.tenancy_tenant row
 union all
+select 'tenancy_datakey', id::text, tenant_id::text, null, md5(row::text) from public.tenancy_datakey row
+union all
 select 'tenancy_domain', domain, tenant_id::text, null, md5(row::text) from public.tenancy_domain row
 """
 #: Counters of the rate limiter are everybody's.

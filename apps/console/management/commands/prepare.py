@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.management.base import CommandError
 
 from apps.console.bootstrap import first_credentials
 from apps.core.commands import PackmuleCommand
+from apps.core.sealing import SealError
 from apps.tenancy.installation import install
 
 
@@ -39,7 +41,11 @@ class Command(PackmuleCommand):
             self.stderr.write(f"{time.monotonic() - started:5.1f}s  {line}", self.style.NOTICE)
             self.stderr.flush()
 
-        console = install(say)
+        try:
+            console = install(say)
+        except SealError as refusal:
+            # On stderr also with --json: whoever started `up` reads it there.
+            raise CommandError(str(refusal)) from None
         found = first_credentials(console.ref, credentials)
         say("ready")
         return asdict(found)

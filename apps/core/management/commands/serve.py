@@ -7,13 +7,13 @@ import signal
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.common import AbstractServer
 
-from apps.core import processes
+from apps.core import processes, serving
 
 _APPLICATION = "config.wsgi:application"
 _WORKERS = 2
@@ -44,7 +44,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, host: str, port: int, workers: int, threads: int, **options: Any) -> None:
-        """Serve until SIGTERM or SIGINT; requests under way get three seconds."""
+        """Serve until SIGTERM or SIGINT; requests under way get three seconds. Refuses while something is missing."""
+        for reason in serving.objections():
+            raise CommandError(reason)
         server = make_server(_APPLICATION, host=host, port=port, workers=workers, threads=threads)
         server.serve(target_loader=load_application)
 

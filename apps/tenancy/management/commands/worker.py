@@ -4,8 +4,9 @@ import signal
 from threading import Event
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from apps.core import serving
 from apps.tenancy.maintenance import work_until
 
 
@@ -16,6 +17,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Work until a signal asks to stop; the handler only sets a flag."""
+        for reason in serving.objections():
+            raise CommandError(reason)
         stop = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
