@@ -32,13 +32,19 @@ def require_grantable(actor: Actor, *names: str, within: UUID | None = None) -> 
     None stands for the tenant as a whole, where roles are built in. Custom roles are locked, so that none is deleted
     while it is given. Raises RoleExceedsOwn, and RoleUnknown for a role that is not there.
     """
-    own, known = role_of(actor), find_roles(sorted(set(names)), within, locked=True)
+    known = find_roles(sorted(set(names)), within, locked=True)
     for name in names:
         if name not in known:
             raise _unknown(name, within)
-        if not own.may_grant(known[name]):
-            raise _exceeds(own, known[name])
+        require_included(actor, known[name])
     return [known[name] for name in names]
+
+
+def require_included(actor: Actor, role: Role) -> None:
+    """Raise RoleExceedsOwn unless the actor's own role allows all that `role` does."""
+    own = role_of(actor)
+    if not own.may_grant(role):
+        raise _exceeds(own, role)
 
 
 def require_built_in(actor: Actor) -> str:

@@ -9,7 +9,7 @@ from apps.accounts import hooks, machines
 from apps.accounts import serializers as forms
 from apps.accounts.errors import AnsweringRefused, OwnerUnfit
 from apps.accounts.models import Agent, ServiceAccount, User
-from apps.accounts.roles import ROLES
+from apps.accounts.roles import find_roles
 from apps.core.actor import Actor, PrincipalKind
 from apps.core.models import not_found
 from apps.core.operations import Risk, operation
@@ -82,5 +82,8 @@ def _require_fit(owner: User | ServiceAccount, agent: Agent, held: list[str]) ->
     """Raise OwnerUnfit unless `owner` is active and one of the roles `held` can give the agent's."""
     if not owner.is_active:
         raise OwnerUnfit(f"{owner} is suspended. {OwnerUnfit.advice}")
-    if not any(ROLES.get(name, ROLES["none"]).may_grant(ROLES[agent.role]) for name in held):
+    known = find_roles([*held, agent.role], agent.organization_id)
+    if not any(
+        known[name].may_grant(known[agent.role]) for name in held if known.keys() >= {name, agent.role}
+    ):
         raise OwnerUnfit(f"{owner} could not give an agent the role {agent.role} here. {OwnerUnfit.advice}")

@@ -21,7 +21,6 @@ from apps.apikeys.querysets import KeyQuerySet, attach_index
 from apps.apikeys.snapshots import shown
 from apps.core import clock
 from apps.core.actor import Actor, PrincipalKind
-from apps.core.ids import encode
 from apps.core.models import not_found
 from apps.core.operations import Risk, operation
 from apps.core.problems import Remedy, ValidationFailed

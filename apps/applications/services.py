@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
+from apps.accounts.authority import require_built_in
 from apps.accounts.models import ServiceAccount
 from apps.apikeys.minting import MintedKey, checked_ips, mint
 from apps.apikeys.models import KeyKind
@@ -181,11 +182,12 @@ def create_environment_key(
         tenant = Tenant.objects.active().get(pk=where.tenant_id).ref
     asked = Scopes.parse(scopes)
     require_grantable(actor, asked)
+    role = require_built_in(actor)
     away = replace(actor, tenant=tenant, organization=None)
     with enter(tenant), create_environment_key.recorded(away) as note:
         minted = mint(
             tenant=tenant,
-            principal=backend_account(actor.role),
+            principal=backend_account(role),
             kind=KeyKind.PUBLISHABLE if kind == "publishable" else KeyKind.SECRET,
             scopes=asked,
             expires_at=clock.now() + timedelta(days=expires_in_days),

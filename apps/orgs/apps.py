@@ -1,4 +1,4 @@
-"""Organizations, members and roles."""
+"""Organizations, members, roles, teams and invitations."""
 
 from django.apps import AppConfig
 
@@ -11,7 +11,12 @@ class OrgsConfig(AppConfig):
     def ready(self) -> None:
         """Give people who sign up, or are added, the organization that they act in."""
         from apps.accounts import hooks
+        from apps.accounts.roles import use_custom_roles
         from apps.orgs.founding import join_creators_organization, personal_organization
+        from apps.orgs.owners import keep_an_owner
+        from apps.orgs.roles import read_custom_roles
 
         hooks.on_sign_up(personal_organization)
         hooks.on_person_added(join_creators_organization)
+        hooks.on_suspended(keep_an_owner)
+        use_custom_roles(read_custom_roles)

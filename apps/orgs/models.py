@@ -6,6 +6,7 @@ In the console an organization is a company of builders, elsewhere a customer of
 from __future__ import annotations
 
 from typing import ClassVar
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -15,7 +16,7 @@ from apps.accounts import roles
 from apps.accounts.roles import ROLE_CHOICES
 from apps.core import clock
 from apps.core.actor import OrganizationRef, PrincipalKind, PrincipalRef
-from apps.core.ids import Identified
+from apps.core.ids import Identified, encode
 from apps.core.models import Versioned
 from apps.core.scopes import Scopes
 from apps.core.walls import walled
@@ -99,6 +100,11 @@ class Role(Identified, Versioned):
         return self.name
 
     @property
+    def built_in(self) -> bool:
+        """Never: the organization made it."""
+        return False
+
+    @property
     def allowed(self) -> roles.Role:
         """The role as it is compared with others."""
         return roles.custom_role(self.slug, self.name, Scopes.parse(self.permissions))
@@ -174,6 +180,7 @@ class Invitation(Identified, Versioned):
     inviter_kind = models.CharField(max_length=20)
     inviter_id = models.UUIDField(null=True)
     inviter_name = models.CharField(max_length=254)
+    sent_at = models.DateTimeField(default=clock.now)
     inviter_home_id = models.UUIDField(help_text="The tenant in which the inviter is known")
     created_at = models.DateTimeField(db_default=Now())
 
@@ -198,9 +205,9 @@ class Invitation(Identified, Versioned):
         return InvitationStatus.EXPIRED.value if late else str(self.status)
 
     @property
-    def is_open(self) -> bool:
-        """True while it can be accepted."""
-        return self.standing == InvitationStatus.PENDING
+    def team_ids(self) -> list[str]:
+        """The teams to join, as ids that clients see."""
+        return [encode(Team.id_prefix, UUID(text)) for text in self.teams]
 
     @property
     def inviter(self) -> PrincipalRef:

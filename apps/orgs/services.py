@@ -35,10 +35,22 @@ def list_organizations(actor: Actor, *, slug: str | None = None) -> Organization
 @operation("organizations.get", scope="organizations:read", risk=Risk.READ, output=forms.OrganizationOutput)
 def get_organization(actor: Actor, *, organization_id: UUID) -> Organization:
     """Read one organization."""
+    return find_organization(actor, organization_id)
+
+
+def find_organization(actor: Actor, organization_id: UUID) -> Organization:
+    """The organization, if it is there for `actor`. Raises NotFound."""
     organization = Organization.objects.visible_to(actor).filter(pk=organization_id).first()
     if organization is None:
         raise not_found(Organization, organization_id)
     return organization
+
+
+def require_organization(actor: Actor, organization_id: UUID) -> None:
+    """Raise NotFound for an organization that is not there for `actor`. Asks the database for tenant-wide ones only."""
+    own = actor.organization is not None and actor.organization.id == organization_id
+    if not own and not Organization.objects.visible_to(actor).filter(pk=organization_id).exists():
+        raise not_found(Organization, organization_id)
 
 
 @operation(
@@ -47,6 +59,7 @@ def get_organization(actor: Actor, *, organization_id: UUID) -> Organization:
     risk=Risk.WRITE,
     input=forms.OrganizationInput,
     output=forms.OrganizationOutput,
+    anywhere=True,
 )
 def create_organization(actor: Actor, *, name: str, slug: str | None = None) -> Organization:
     """Found an organization.

@@ -27,14 +27,25 @@ def test_a_member_as_others_see_it(world: World, api: Api) -> None:
     assert seat["user"] == {"id": north.person, "email": north.email, "name": "owner", "status": "active"}
 
 
-def test_adding_an_existing_person_by_email(world: World, api: Api) -> None:
+def test_adding_an_existing_person_by_email_is_for_the_whole_tenant(world: World, api: Api) -> None:
     north = world.acorn.parties["north"]
-    me = api.using(north.person_key)
+    me = api.using(world.acorn.root_key)
     added = me.post(members_path(north), {"email": "Stranger@nowhere.test", "role": "viewer"})
     assert (added.status, added["user"]["id"], added["role"]) == (201, world.acorn.stranger, "viewer")
     again = me.post(members_path(north), {"email": "stranger@nowhere.test"})
     assert (again.status, again.code) == (409, "already_member")
     assert api.using(world.acorn.stranger_key).get("/v1/whoami")["organization"]["slug"] == "north"
+
+
+def test_an_organization_invites_whom_it_knows_by_email(world: World, api: Api) -> None:
+    """Whether there is such a person is not told: the refusal is the same, and its remedy goes through."""
+    north = world.acorn.parties["north"]
+    me = api.using(north.person_key)
+    for email in ("stranger@nowhere.test", "who@nowhere.test"):
+        refused = me.post(members_path(north), {"email": email, "role": "viewer"})
+        assert (refused.status, refused.code) == (403, "invitation_needed")
+        call = refused["remedy"]["api"]
+        assert me.post(call["path"], call["body"])["email"] == email
 
 
 def test_by_id_only_whom_one_sees(world: World, api: Api) -> None:
@@ -54,7 +65,7 @@ def test_by_one_of_the_two(world: World, api: Api, body: Any) -> None:
 
 def test_nobody_unknown(world: World, api: Api) -> None:
     north = world.acorn.parties["north"]
-    refused = api.using(north.person_key).post(members_path(north), {"email": "who@nowhere.test"})
+    refused = api.using(world.acorn.root_key).post(members_path(north), {"email": "who@nowhere.test"})
     assert (refused.status, refused.code) == (404, "not_found")
 
 
@@ -108,7 +119,8 @@ def test_the_last_owner_stays(world: World, api: Api) -> None:
     for refused in (me.patch(seat, {"role": "admin"}), me.delete(seat)):
         assert (refused.status, refused.code) == (409, "last_owner")
     assert me.patch(seat, {"role": "owner"}).status == 200
-    assert me.post(members_path(north), {"email": "stranger@nowhere.test", "role": "owner"}).status == 201
+    second = {"email": "stranger@nowhere.test", "role": "owner"}
+    assert api.using(world.acorn.root_key).post(members_path(north), second).status == 201
     assert me.delete(seat).status == 204
     assert api.using(world.acorn.root_key).get(seat).code == "not_found"
 

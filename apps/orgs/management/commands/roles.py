@@ -1,0 +1,10 @@
+"""`manage.py roles VERB`: the room's operations, as the principal of PACKMULE_KEY."""
+
+from apps.core.room_commands import OperationsCommand
+
+
+class Command(OperationsCommand):
+    """Made out of the operations `roles.*`."""
+
+    help = "Operations on roles: each verb is a call of the API."
+    room = "roles"
