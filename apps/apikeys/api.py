@@ -2,10 +2,13 @@
 
 from django.urls import path
 
+from apps.apikeys import leaks
 from apps.apikeys import services as do
 from apps.core.endpoints import endpoint
 
 urlpatterns = [
+    path("leaked-keys", endpoint(POST=leaks.report_leaked_keys, status=200)),
+    path("leaked-keys/pattern", endpoint(GET=leaks.get_pattern)),
     path("whoami", endpoint(GET=do.whoami)),
     path("keys", endpoint(GET=do.list_keys, POST=do.create_key)),
     path("keys/<key:key_id>", endpoint(GET=do.get_key, DELETE=do.revoke_key)),

@@ -10,7 +10,8 @@ class ApikeysConfig(AppConfig):
 
     def ready(self) -> None:
         """Register what credentials and roles allow, and what ends a key."""
-        from apps.apikeys import endings, gates
+        from apps.apikeys import endings, gates, leak_mails
 
         gates.register()
         endings.register()
+        leak_mails.register()

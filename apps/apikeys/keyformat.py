@@ -31,6 +31,12 @@ SCANNER_PATTERN = (
     rf"\bpmk_(?:test|live)_(?:sk|pk|ag|us)_{BODY_PATTERN}_[0-9A-Za-z]{{{_SECRET_LENGTH + _CRC_LENGTH}}}\b"
 )
 
+#: How anybody tells a key from what only looks like one, without asking us.
+CHECKSUM = (
+    f"The last {_CRC_LENGTH} characters are the CRC-32 (as of zlib) of all characters before them, as a number in base "
+    f"62, most significant digit first, padded with 0 to {_CRC_LENGTH}; the digits are {_DIGITS}."
+)
+
 
 class KeyTextError(ValueError):
     """A text that is no key. `truncated` when it begins like one; `str()` holds nothing of the text itself."""

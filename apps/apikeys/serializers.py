@@ -4,6 +4,7 @@ from typing import Any
 
 from apps.apikeys.models import KeyKind
 from apps.core.serializers import (
+    BooleanField,
     CharField,
     ChoiceField,
     IdField,
@@ -19,6 +20,7 @@ from apps.core.serializers import (
 DEFAULT_DAYS = 90
 MAX_DAYS = 365
 MAX_OVERLAP = 7 * 24 * 3600
+MAX_REPORTED = 100
 KIND_WORDS = [(str(kind.label).lower(), str(kind.label)) for kind in KeyKind]
 
 
@@ -160,3 +162,64 @@ class WhoamiOutput(Output):
     role = CharField()
     tenant = CharField(help_text="`console` or `application/environment`.")
     organization = OrganizationRefOutput(allow_null=True)
+
+
+class LeakedKeyInput(StrictSerializer):
+    """A key that was found in the open."""
+
+    key = CharField(max_length=300, help_text="The whole key, as it was found.")
+    url = CharField(max_length=500, required=False, allow_blank=True, help_text="Where it was found.")
+    source = CharField(
+        max_length=80,
+        required=False,
+        allow_blank=True,
+        help_text="What it was found in, such as commit or log.",
+    )
+
+
+class LeakedKeysInput(StrictSerializer):
+    """Keys that were found in the open, at most 100 in one call."""
+
+    keys = LeakedKeyInput(many=True, min_length=1, max_length=MAX_REPORTED)
+
+
+class LeakedKeyOutput(Output):
+    """What became of a key that was reported."""
+
+    key = IdField("key", allow_null=True, help_text="The id that it says; null for what is no key.")
+    status = ChoiceField(
+        choices=[
+            ("revoked", "Revoked"),
+            ("not_alive", "Not alive"),
+            ("publishable", "Publishable"),
+            ("unknown", "Unknown"),
+        ],
+        help_text="revoked: by this report. not_alive: it was over already. publishable: it is meant to be read by "
+        "everybody and stays. unknown: nobody has that key here, or it is not whole.",
+    )
+
+
+class LeakedKeysOutput(Output):
+    """What became of the keys that were reported, in their order."""
+
+    keys = LeakedKeyOutput(many=True)
+    revoked = IntegerField(help_text="How many of them this report ended.")
+
+
+class KeyKindOutput(Output):
+    """A kind of key, as scanners tell it."""
+
+    code = CharField(help_text="How it is written in the key.")
+    name = CharField()
+    secret = BooleanField(help_text="False for keys that are meant to be read by everybody.")
+
+
+class KeyPatternOutput(Output):
+    """How secret scanners find keys of this platform."""
+
+    name = CharField(help_text="What the pattern is called in reports.")
+    regular_expression = CharField()
+    length = IntegerField(help_text="How many characters a key has.")
+    kinds = KeyKindOutput(many=True)
+    checksum = CharField(help_text="How to tell a key from what only looks like one.")
+    report_to = CharField(help_text="The call that ends keys which were found.")

@@ -91,7 +91,8 @@ class Visit:
     def standing(self) -> Iterator[None]:
         """Find the actor, and stand where it acts; without a credential, stand outside of all walls, as nobody.
 
-        Operations that take no credential are done by anybody, who sees nothing of the tenant. Where the actor acts behind the wall of its own key, that wall stays: a change of walls is a round trip.
+        Operations that take no credential are done by anybody, who sees nothing of the tenant. Where the actor acts
+        behind the wall of its own key, that wall stays: a change of walls is a round trip.
         """
         if self.found is None or self.presented is None or self.target is None:
             with nullcontext() if self.actor is None else enter(self.actor.tenant, NO_ORGANIZATION):
