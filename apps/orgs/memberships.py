@@ -29,4 +29,4 @@ def list_memberships(actor: Actor) -> dict[str, Any]:
         own = own.filter(organization_id=actor.credential.bound_to)
     with walls.whole_tenant():
         found = list(own.select_related("organization"))
-    return {"data": forms.OwnMembershipOutput.render_many(found), "next_cursor": None}
+    return {"data": found, "next_cursor": None}

@@ -17,19 +17,24 @@ from apps.audit.models import Event, Touch
 from apps.core import clock
 from apps.core.ids import decode, encode
 from apps.core.scopes import Scopes
-from apps.orgs.models import Membership
+from apps.orgs.joining import digest_of
+from apps.orgs.models import Invitation, Membership, Role, Team, TeamMember
 from tests.sweep.cells import Cell, example
 from tests.world import Party, same_id
 
 #: Bodies by the operation's name, made for the cell whose ids they are to hold. {} where the fields' examples do.
 BODIES: dict[str, Callable[[Cell], dict[str, Any]]] = {
     "members.add": lambda cell: {"email": f"guest@{party_of(cell).slug}.test", "role": "viewer"},
+    "teams.add-member": lambda cell: {"membership": party_of(cell).membership},
     "keys.create": lambda cell: {
         "name": "made",
         "scopes": ["users:read"],
         "service_account": cell.things["svc"],
     },
     "mail_templates.put": lambda cell: {"subject": "made", "text": "{{ link }}"},
+    "invitations.preview": lambda cell: {"token": token_of(cell)},
+    "invitations.accept": lambda cell: {"token": token_of(cell)},
+    "invitations.decline": lambda cell: {"token": token_of(cell)},
     "policy.explain": lambda cell: {"operation": "agents.list", "resource": cell.things["agt"]},
 }
 #: Fields of a body of which only one may be sent: (operation, field) -> the field that has to go.
@@ -73,6 +78,55 @@ def _membership(cell: Cell) -> str:
         role="developer",
     )
     return made.public_id
+
+
+@example("rol")
+def _role(cell: Cell) -> str:
+    """A role that nobody holds."""
+    made = Role.objects.create(
+        id=unlike(cell, "role"),
+        organization_id=party_of(cell).uuid,
+        slug="made",
+        name=cell.mark,
+        permissions=["agents:read"],
+    )
+    return made.public_id
+
+
+@example("tea")
+def _team(cell: Cell) -> str:
+    """A team with the member whom the others can do without."""
+    place = {"organization_id": party_of(cell).uuid}
+    made = Team.objects.create(id=unlike(cell, "team"), slug="made", name=cell.mark, **place)
+    TeamMember.objects.create(
+        id=unlike(cell, "place"), team=made, membership_id=unlike(cell, "seat"), **place
+    )
+    return made.public_id
+
+
+@example("inv")
+def _invitation(cell: Cell) -> str:
+    """An invitation that the party's viewer may use, who is a member already and so changes nothing of others'."""
+    assert cell.space is not None
+    made = Invitation.objects.create(
+        id=unlike(cell, "invitation"),
+        organization_id=party_of(cell).uuid,
+        email=f"viewer@{party_of(cell).slug}.test",
+        role="viewer",
+        digest=digest_of(token_of(cell)),
+        inviter_kind="user",
+        inviter_id=decode(party_of(cell).person, "usr"),
+        inviter_name=cell.mark,
+        inviter_home_id=cell.space.ref.id,
+        sent_at=clock.now() - timedelta(hours=1),
+        expires_at=clock.now() + timedelta(days=7),
+    )
+    return made.public_id
+
+
+def token_of(cell: Cell) -> str:
+    """The token of the cell's invitation. It holds the mark: whoever has it may learn whose invitation it is."""
+    return f"token with the {cell.mark}"
 
 
 @example("agt")

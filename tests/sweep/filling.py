@@ -8,6 +8,7 @@ from typing import Any
 
 from rest_framework import serializers as drf
 
+from apps.accounts.serializers import RoleField
 from apps.core import fields as kinds
 from apps.core.routes import Route
 from tests.sweep.cells import Cell
@@ -116,6 +117,7 @@ def body_for(route: Route, own: Cell) -> dict[str, Any]:
 
 _VALUES: list[tuple[type[drf.Field[Any, Any, Any, Any]], Any]] = [
     (kinds.ScopesField, ["users:read"]),
+    (RoleField, "viewer"),
     (kinds.SlugField, "made-by-the-sweep"),
     (kinds.EmailField, "made@by-the-sweep.test"),
     (kinds.TimestampField, "2030-01-01T00:00:00Z"),
