@@ -46,6 +46,13 @@ def activate(key: str, path: str) -> None:
     assert Api(key).post(f"{path}/activate", WHY).status == 200
 
 
+def promote(space: Space, party: Party, role: str = "owner") -> None:
+    """Give the party's viewer another role; the only owner of others is not suspended."""
+    with enter(space.ref):
+        person = User.objects.get(email=f"viewer@{party.slug}.test")
+        Membership.objects.filter(user=person, organization_id=party.uuid).update(role=role)
+
+
 @pytest.fixture
 def north(world: World) -> Party:
     return world.acorn.parties["north"]
@@ -55,6 +62,7 @@ def north(world: World) -> Party:
 def test_what_a_suspended_principal_minted_stops_and_goes_on_with_it(
     world: World, north: Party, kind: str
 ) -> None:
+    promote(world.acorn, north)
     minted = for_service(getattr(north, f"{kind}_key"), north)
     further = for_service(minted, north)
     room = {"agent": "agents", "service": "service-accounts", "person": "users"}[kind]
@@ -139,16 +147,8 @@ def test_it_does_not_say_who(world: World, north: Party) -> None:
 # --- who answers for an agent ------------------------------------------------------------
 
 
-def admin_of(space: Space, party: Party) -> str:
-    """Make the party's viewer an admin; their id."""
-    with enter(space.ref):
-        person = User.objects.get(email=f"viewer@{party.slug}.test")
-        Membership.objects.filter(user=person, organization_id=party.uuid).update(role="admin")
-    return person.public_id
-
-
 def test_an_agent_stops_when_nobody_answers_for_it(world: World, north: Party) -> None:
-    admin_of(world.acorn, north)
+    promote(world.acorn, north)
     minted = for_service(north.agent_key, north)
     suspend(world.acorn.root_key, f"/v1/users/{north.person}")
     refused = Api(north.agent_key).get("/v1/whoami")
@@ -167,6 +167,7 @@ def test_an_agent_stops_when_nobody_answers_for_it(world: World, north: Party) -
 
 
 def test_or_when_its_owner_comes_back(world: World, north: Party) -> None:
+    promote(world.acorn, north)
     suspend(world.acorn.root_key, f"/v1/users/{north.person}")
     activate(world.acorn.root_key, f"/v1/users/{north.person}")
     assert says(north.agent_key) == "in"
@@ -179,6 +180,7 @@ def test_its_own_suspension_is_not_lifted_by_a_new_owner(world: World, north: Pa
 
 
 def test_a_builders_agents_in_environments_stop_with_them(world: World) -> None:
+    promote(world.console, world.builders)
     builder = Api(world.builders.person_key).sending(packmule_environment="acorn/production")
     agent = builder.post("/v1/agents", {"name": "abroad", "role": "developer"})
     assert agent["owner"]["id"] == world.builders.person
@@ -200,6 +202,7 @@ def test_a_deleted_service_accounts_agents_wait_for_somebody(world: World, north
 
 
 def test_nothing_is_left_of_a_suspension_that_ended(world: World, north: Party) -> None:
+    promote(world.acorn, north)
     for step in (suspend, activate):
         step(world.acorn.root_key, f"/v1/users/{north.person}")
     with outside():
@@ -219,7 +222,7 @@ def remove_viewer(world: World, space: Space, party: Party) -> None:
 
 def test_what_somebody_minted_ends_when_they_leave(world: World) -> None:
     builders = world.builders
-    admin_of(world.console, builders)
+    promote(world.console, builders, "admin")
     here = for_service(builders.viewer_key, builders)
     backend = made(Api(builders.viewer_key).post(ENVIRONMENT_KEYS, EVERYTHING))
     customer = for_service(backend, world.acorn.parties["north"])
@@ -231,7 +234,7 @@ def test_what_somebody_minted_ends_when_they_leave(world: World) -> None:
 
 def test_their_agents_wait_for_somebody_to_take_them_over(world: World) -> None:
     builders = world.builders
-    admin_of(world.console, builders)
+    promote(world.console, builders, "admin")
     agent = Api(builders.viewer_key).post("/v1/agents", {"name": "left behind"})["id"]
     key = made(Api(builders.person_key).post(f"/v1/agents/{agent}/keys", EVERYTHING))
     away = Api(builders.viewer_key).sending(packmule_environment="acorn/production")
