@@ -63,6 +63,13 @@ class SessionEnded(Unauthenticated):
     advice = "Sign in again below /_allauth/app/v1/auth/ and send the new session token."
 
 
+class HandOffEnded(Unauthenticated):
+    """The session in an environment's admin is over: its own, or what it rests on in the console."""
+
+    code, title = "hand_off_ended", "This admin was closed"
+    advice = "Open the environment anew from the console."
+
+
 class TenantUnnamed(MalformedRequest):
     """A session token does not say which tenant it is of, and neither did the call."""
 

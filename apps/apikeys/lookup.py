@@ -62,6 +62,13 @@ where host.domain = %s
 _FIND_CONSOLE = f"""
 select {_TENANT.format("home")} from public.tenancy_tenant home where kind = 'console' and state = 'active'
 """  # noqa: S608 - constants only
+_FIND_HAND_OFF = f"""
+select given.id, given.owner_organization_id, given.expires_at, given.ended_at, given.user_id, given.session_id,
+       {_TENANT.format("home")}
+from public.apikeys_handoff given
+join public.tenancy_tenant home on home.kind = 'console' and home.state = 'active'
+where given.session_digest = %s and given.tenant_id = %s
+"""  # noqa: S608 - constants only
 _FIND_ORIGIN = """
 select exists (select from public.apikeys_keyindex
 where kind = 'pk' and revoked_at is null and expires_at > now() and tenant_id = coalesce(%s, tenant_id)
@@ -94,6 +101,14 @@ class TenantRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """Out of which session of which person of the console a hand-off was opened."""
+
+    user_id: UUID
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A credential and its home, the environment that the call named and the host's tenant, where there are.
 
@@ -118,6 +133,7 @@ class Found:
     outgoing: bool = False
     secret: str = field(default="", repr=False)
     in_public: bool = False
+    opened: Opened | None = None
 
     @property
     def is_key(self) -> bool:
@@ -173,6 +189,25 @@ def find_host(host: str) -> TenantRow | None:
     """The active tenant that `host` belongs to, or None. One query."""
     row = _fetch(_FIND_HOST, [host])
     return None if row is None else _tenant(row)
+
+
+def find_hand_off(session_digest: bytes, environment: TenantRow) -> Found | None:
+    """The hand-off that began a session on the host of `environment`, or None. It may be over. One query."""
+    row = _fetch(_FIND_HAND_OFF, [session_digest, environment.ref.id])
+    if row is None:
+        return None
+    identity, organization_id, expires_at, ended_at, user_id, session_id = row[:6]
+    return Found(
+        home=_tenant(row[6:]),
+        environment=environment,
+        host_tenant_id=environment.ref.id,
+        id=identity,
+        kind="handoff",
+        organization_id=organization_id,
+        expires_at=expires_at,
+        revoked_at=ended_at,
+        opened=Opened(user_id, session_id),
+    )
 
 
 def find_console() -> TenantRow | None:

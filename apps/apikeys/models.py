@@ -10,6 +10,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Now
 
+from apps.apikeys.handoffs import HandOff
 from apps.apikeys.querysets import KeyQuerySet
 from apps.apikeys.snapshots import read_chain, shown
 from apps.core import clock
@@ -168,3 +169,6 @@ class Key(Identified, Versioned):
     def minters(self) -> list[dict[str, str | None]]:
         """The chain with shown ids."""
         return [shown(link) for link in read_chain(self.chain)]
+
+
+__all__ = ["Halt", "HandOff", "Key", "KeyIndex", "KeyKind"]

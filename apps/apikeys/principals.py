@@ -92,13 +92,18 @@ _READ_KEY = {
     "left join orgs_organization organization on organization.id = key.organization_id where key.id = %s"
     for kind, (columns, joins) in _PRINCIPALS.items()
 }
-_READ_SESSION = (
-    "select opened.session_data, principal.id, principal.password, opened.expire_date, "  # noqa: S608 - constants only
+_READ_SESSIONS = (
+    "select opened.session_data, principal.id, principal.password, principal.signed_out_at, opened.expire_date, "  # noqa: S608 - constants only
     "coalesce(nullif(principal.name, ''), principal.email), principal.status, "
     f"({_SEATS_OF_PERSON})::text, principal.is_operator from django_session opened "
     "join usersessions_usersession entry on entry.session_key = opened.session_key "
     "join accounts_user principal on principal.id = entry.user_id "
-    "where opened.session_key = %s and opened.expire_date > %s"
+    "where {which} and opened.expire_date > %s"
+)
+_READ_SESSION = _READ_SESSIONS.format(which="opened.session_key = %s")
+#: The session's key is kept nowhere but there, so it is found by what a credential's id is made of.
+_READ_HAND_OFF = _READ_SESSIONS.format(
+    which="entry.user_id = %s and substring(sha256(convert_to(entry.session_key, 'UTF8')) from 1 for 16) = %s"
 )
 
 
@@ -125,19 +130,29 @@ def _read_key(found: Found) -> PrincipalRow:
 
 
 def _read_session(found: Found) -> PrincipalRow:
-    row = _fetch(_READ_SESSION, [found.secret, clock.now()])
-    if row is None or not _is_signed_in(*row[:3]):
+    return _signed_in(_fetch(_READ_SESSION, [found.secret, clock.now()]))
+
+
+def _read_hand_off(found: Found) -> PrincipalRow:
+    """The person of the console who opened it, while the session out of which they did goes on."""
+    opened = found.opened
+    arguments = [opened.user_id, opened.session_id.bytes, clock.now()] if opened else [None, b"", clock.now()]
+    return _signed_in(_fetch(_READ_HAND_OFF, arguments))
+
+
+def _signed_in(row: tuple[Any, ...] | None) -> PrincipalRow:
+    if row is None or not _is_signed_in(*row[:4]):
         raise errors.SessionEnded
-    ends, principal_id, name, status, seats, is_operator = row[3], row[1], *row[4:]
+    ends, principal_id, name, status, seats, is_operator = row[4], row[1], *row[5:]
     return PrincipalRow(
         "", '["*"]', "[]", "[]", None, principal_id, name, status, seats, None, None, None, is_operator, ends
     )
 
 
-def _is_signed_in(data: str, user_id: UUID, password: str) -> bool:
-    """Ask of a session what Django asks: it is this person's, and the password is the one it was begun with."""
+def _is_signed_in(data: str, user_id: UUID, password: str, signed_out_at: datetime | None) -> bool:
+    """Ask of a session what Django asks: it is this person's, and password and sign-out are those it was begun with."""
     session = SessionStore().decode(data)
-    person = User(password=password)
+    person = User(password=password, signed_out_at=signed_out_at)
     known = [person.get_session_auth_hash(), *person.get_session_auth_fallback_hash()]
     begun_with = str(session.get(HASH_SESSION_KEY, ""))
     return session.get(SESSION_KEY) == str(user_id) and any(
@@ -152,11 +167,12 @@ def _fetch(statement: str, parameters: list[Any]) -> tuple[Any, ...] | None:
     return row
 
 
-_READERS = {"session": _read_session}
+_READERS = {"session": _read_session, "handoff": _read_hand_off}
 #: Whose a kind of credential is, where that is always the same.
 _KINDS = {
     "sk": PrincipalKind.SERVICE_ACCOUNT,
     "ag": PrincipalKind.AGENT,
     "us": PrincipalKind.USER,
     "session": PrincipalKind.USER,
+    "handoff": PrincipalKind.USER,
 }

@@ -18,7 +18,8 @@ from uuid import UUID
 import orjson
 
 from apps.apikeys import errors, halts, keyformat
-from apps.apikeys.lookup import Found, TenantRow, find_home, find_key, standing_outside
+from apps.apikeys.handoffs import digest as digest_of
+from apps.apikeys.lookup import Found, TenantRow, find_hand_off, find_home, find_key, standing_outside
 from apps.apikeys.network import allows_origin, is_allowed
 from apps.apikeys.people import Seat
 from apps.apikeys.principals import PrincipalRow, principal_kind, read_principal
@@ -34,7 +35,14 @@ from apps.tenancy.walls import NO_ORGANIZATION, Within, enter
 
 _TENANT_NAME = re.compile(r"[a-z0-9-]{1,60}(/[a-z0-9-]{1,60})?")
 #: What a kind of credential is called outside.
-KIND_WORDS = {"sk": "secret", "pk": "publishable", "ag": "agent", "us": "user", "session": "session"}
+KIND_WORDS = {
+    "sk": "secret",
+    "pk": "publishable",
+    "ag": "agent",
+    "us": "user",
+    "session": "session",
+    "handoff": "hand-off",
+}
 
 #: Where principals with a kind of key are managed: the prefix of their ids, and their room.
 _ROOMS = {"sk": ("svc", "service-accounts"), "ag": ("agt", "agents"), "us": ("usr", "users")}
@@ -223,6 +231,38 @@ def actor_of_cookie(home: TenantRow, session_key: str, chosen: UUID | None, call
     organization = encode("org", chosen) if chosen else ""
     presented = Presented("", call, organization=organization, session=session_key, guess=True)
     return identify(session_in(Found(home, None, None, home.ref.id), session_key), home, presented)
+
+
+def actor_of_hand_off(environment: TenantRow, session_key: str, chosen: UUID | None, call: Call) -> Actor:
+    """Who was handed off from the console to the session `session_key` on the host of `environment`.
+
+    They act away from home: across the environment, or within its organization `chosen`. Raises HandOffEnded when the
+    hand-off or what it rests on in the console is over, and what `identify` raises. Two queries.
+    """
+    found = _alive(find_hand_off(digest_of(session_key), environment), environment)
+    organization = encode("org", chosen) if chosen else ""
+    try:
+        require_current(found.home)
+        return identify(found, environment, Presented("", call, organization=organization))
+    except errors.SessionEnded:
+        raise errors.HandOffEnded("The session in the console out of which it was opened is over.") from None
+    except errors.NotAMember:
+        raise errors.HandOffEnded(
+            f"You are no member of the organization any more that owns {environment.ref.name}."
+        ) from None
+
+
+def _alive(found: Found | None, environment: TenantRow) -> Found:
+    """The hand-off `found`, as long as the registry lets it open `environment`. Raises HandOffEnded."""
+    if found is None:
+        raise errors.HandOffEnded(f"There is no such session of {environment.ref.name}.")
+    if found.revoked_at is not None:
+        raise errors.HandOffEnded(f"It was ended at {found.revoked_at:%Y-%m-%d %H:%M} UTC.")
+    if found.expires_at <= clock.now():
+        raise errors.HandOffEnded(f"Its time was over at {found.expires_at:%Y-%m-%d %H:%M} UTC.")
+    if found.organization_id != environment.owner_organization_id:
+        raise errors.HandOffEnded(f"{environment.ref.name} belongs to another organization now.")
+    return found
 
 
 def session_in(home: Found, token: str) -> Found:
