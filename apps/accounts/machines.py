@@ -60,7 +60,9 @@ def locked(model: type[M], actor: Actor, pk: UUID, expected_version: int | None)
 
 
 def updated(machine: M, actor: Actor, changes: dict[str, Any]) -> M:
-    """Apply `changes` to a locked one. Raises RoleExceedsOwn, and SelfWidening when it changes its own role."""
+    """Apply `changes` to a locked one. Raises RoleExceedsOwn, and SelfWidening for its own role or purpose."""
+    if "purpose" in changes:
+        require_other(actor, machine, "change what it is for")
     role = changes.get("role", machine.role)
     if role != machine.role:
         require_other(actor, machine, "change its own role")

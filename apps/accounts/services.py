@@ -13,6 +13,7 @@ from apps.accounts.authority import decides_for_tenant, is_oneself
 from apps.accounts.errors import DirectoryOfTenant, EmailTaken, OwnAccount
 from apps.accounts.models import Agent, ServiceAccount, Status, User
 from apps.accounts.querysets import MachineQuerySet, UserQuerySet
+from apps.accounts.signouts import end_sign_ins
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.models import not_found
@@ -118,6 +119,7 @@ def suspend_user(actor: Actor, *, user_id: UUID, reason: str, expected_version: 
     suspended = user.apply(
         {"status": Status.SUSPENDED.value, "status_reason": reason, "signed_out_at": clock.now()}
     )
+    end_sign_ins(suspended)
     hooks.suspended(suspended)
     return suspended
 
@@ -298,7 +300,7 @@ def create_agent(
 def update_agent(
     actor: Actor, /, *, agent_id: UUID, expected_version: int | None = None, **changes: Any
 ) -> Agent:
-    """Change an agent's name, purpose or role; an agent never changes its own role."""
+    """Change an agent's name, purpose or role; an agent never changes its own purpose or role."""
     return machines.updated(machines.locked(Agent, actor, agent_id, expected_version), actor, changes)
 
 

@@ -1,0 +1,18 @@
+"""Signing a person out everywhere, for good."""
+
+from allauth.idp.oidc.models import Token
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+
+from apps.accounts.models import User
+
+
+def end_sign_ins(user: User) -> None:
+    """End the sessions of `user` and the OAuth tokens that were given out in their name, in the tenant that stands.
+
+    The sessions are refused already by `User.signed_out_at`, also those that no list knows of; here their rows go.
+    """
+    entries = UserSession.objects.filter(user=user)
+    Session.objects.filter(session_key__in=list(entries.values_list("session_key", flat=True))).delete()
+    entries.delete()
+    Token.objects.filter(user=user).delete()

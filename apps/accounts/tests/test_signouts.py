@@ -1,0 +1,82 @@
+"""A suspended person is signed out everywhere, and does not find an old session open when they come back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from allauth.idp.oidc.models import Client, Token
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.test import Client as Browser
+
+from apps.accounts.models import User
+from apps.core import clock
+from apps.orgs.models import Membership
+from apps.tenancy.walls import enter
+from tests.client import Api
+from tests.sessions import person_of, session_token
+from tests.world import World
+
+WHY = {"reason": "stolen"}
+
+
+@pytest.fixture
+def suspension(world: World) -> str:
+    """The path of acorn's north's owner, who is not its only owner."""
+    north = world.acorn.parties["north"]
+    with enter(world.acorn.ref):
+        Membership.objects.filter(user__email="viewer@north.test").update(role="owner")
+    return f"/v1/users/{north.person}"
+
+
+def test_sessions_and_tokens_end_and_stay_ended(world: World, suspension: str) -> None:
+    north, root = world.acorn.parties["north"], Api(world.acorn.root_key)
+    person = person_of(world.acorn, north)
+    session = Api(None, host=world.acorn.host).sending(x_session_token=session_token(world.acorn, north))
+    assert session.get("/v1/whoami").status == 200
+    with enter(world.acorn.ref):
+        client = Client.objects.create(id="a-client", name="A client")
+        ends = clock.now() + timedelta(days=1)
+        Token.objects.create(type="at", hash="of a token", client=client, user=person, expires_at=ends)
+
+    assert root.post(f"{suspension}/suspend", WHY).status == 200
+    assert session.get("/v1/whoami").status == 401
+    with enter(world.acorn.ref):
+        assert not UserSession.objects.filter(user=person).exists()
+        assert not Token.objects.filter(user=person).exists()
+
+    assert root.post(f"{suspension}/activate", WHY).status == 200
+    assert session.get("/v1/whoami").status == 401
+
+
+def test_a_session_that_no_list_knows_of_is_not_revived(world: World, suspension: str) -> None:
+    """Its row in the database stays; the hash in it is that of before the suspension."""
+    root, person = Api(world.acorn.root_key), person_of(world.acorn, world.acorn.parties["north"])
+    with enter(world.acorn.ref):
+        kept = SessionStore()
+        kept[SESSION_KEY], kept[BACKEND_SESSION_KEY] = str(person.pk), settings.AUTHENTICATION_BACKENDS[0]
+        kept[HASH_SESSION_KEY] = person.get_session_auth_hash()
+        kept.save()
+    browser = Browser(SERVER_NAME=world.acorn.host)
+    browser.cookies[settings.SESSION_COOKIE_NAME] = kept.session_key
+    assert browser.get("/admin/").status_code == 200
+    for verb in ("suspend", "activate"):
+        assert root.post(f"{suspension}/{verb}", WHY).status == 200
+    with enter(world.acorn.ref):
+        assert Session.objects.filter(session_key=kept.session_key).exists()
+        assert User.objects.get(pk=person.pk).get_session_auth_hash() != person.get_session_auth_hash()
+    assert browser.get("/admin/").status_code == 302
+
+
+def test_others_stay_signed_in(world: World, suspension: str) -> None:
+    south, twin = world.acorn.parties["south"], world.birch.parties["north"]
+    others = [
+        Api(None, host=space.host).sending(x_session_token=session_token(space, party))
+        for space, party in ((world.acorn, south), (world.birch, twin))
+    ]
+    assert Api(world.acorn.root_key).post(f"{suspension}/suspend", WHY).status == 200
+    assert [one.get("/v1/whoami").status for one in others] == [200, 200]
