@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from apps.accounts.mails.models import MailTemplate
+from apps.accounts.oauth.models import OAuthClient, OAuthGrant, SigningKey
 from apps.accounts.querysets import MachineQuerySet, UserManager
 from apps.accounts.roles import ROLE_CHOICES
 from apps.accounts.signin.models import SignInSettings
