@@ -29,6 +29,9 @@ _ONE_MORE = {
     "keys.activity": "which keys were made with it is said in the registry",
     "environments.list": "the application has to be there",
     "members.list": "the organization has to be there, for who does not act in it",
+    "invitations.list": "the organization has to be there, for who does not act in it",
+    "teams.list": "the organization has to be there, for who does not act in it",
+    "teams.members": "the team has to be there",
     "timeline.get": "a thing of which nothing is told is answered with 404",
 }
 

@@ -140,9 +140,6 @@ def test_it_is_kept_for_a_day(root: Api) -> None:
         assert root.post("/v1/agents", {"name": "A"}, idempotency_key="k")["id"] == later["id"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="who they are is decided before the answer is looked for: organization_required"
-)
 def test_a_person_may_repeat_what_gave_them_a_second_organization(world: World, api: Api) -> None:
     person = api.using(world.acorn.parties["north"].person_key)
     first = person.post("/v1/organizations", NEW, idempotency_key="k")

@@ -148,3 +148,10 @@ class NewOwnerUnfit(Conflict):
 
     code, title = "new_owner_unfit", "That member cannot take the organization over"
     advice = "Name another member, who is active."
+
+
+class OwnerNeeded(Forbidden):
+    """Only an owner hands an organization over."""
+
+    code, title = "owner_needed", "Only an owner does this"
+    advice = "Ask an owner of the organization."

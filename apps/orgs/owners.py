@@ -12,7 +12,7 @@ from apps.core.models import not_found
 from apps.core.operations import Risk, operation
 from apps.orgs import hooks
 from apps.orgs import serializers as forms
-from apps.orgs.errors import LastOwner, NewOwnerUnfit, PersonalOrganizationStays
+from apps.orgs.errors import LastOwner, NewOwnerUnfit, OwnerNeeded, PersonalOrganizationStays
 from apps.orgs.models import Membership, Organization
 from apps.orgs.services import find_organization
 from apps.tenancy import walls
@@ -60,7 +60,7 @@ def keep_an_owner(principal: Machine | User) -> None:
 
 @operation(
     "organizations.transfer",
-    scope="organizations:own",
+    scope="self:write",
     risk=Risk.DESTRUCTIVE,
     input=forms.TransferInput,
     output=forms.MemberOutput,
@@ -74,9 +74,10 @@ def transfer_organization(
 ) -> Membership:
     """Make another member the owner in your place; you become an admin.
 
-    For an owner in person: not with a key that an agent minted, and not on somebody's behalf. The new owner must be
-    active. A personal organization stays with its person.
+    For an owner in person, with a credential that holds `*`: not with a key that an agent minted, and not on somebody's
+    behalf. The new owner must be active. A personal organization stays with its person.
     """
+    # Asked here and not by the gates, which would refuse the repeat of a call that made the caller an admin.
     person = require_person(actor, in_person=True)
     organization = find_organization(actor, organization_id)
     if organization.personal:
@@ -87,7 +88,7 @@ def transfer_organization(
     new = Membership.locked(seats, membership, None)
     own = seats.owners().filter(user_id=person).first()
     if own is None:
-        raise not_found(Organization, organization_id)
+        raise OwnerNeeded
     if new.pk == own.pk or not new.user.is_active:
         why = "That is your own membership" if new.pk == own.pk else f"{new.user} is suspended"
         raise NewOwnerUnfit(f"{why}. {NewOwnerUnfit.advice}")

@@ -67,10 +67,13 @@ def _user(cell: Cell) -> str:
 
 @example("mem")
 def _membership(cell: Cell) -> str:
-    """A member whom the others can do without, and somebody who is none yet."""
+    """A member whom the others can do without, somebody who is none yet, and another owner beside the party's person."""
     slug = party_of(cell).slug
-    for kind in ("member", "guest"):
+    for kind in ("member", "guest", "partner"):
         User.objects.create(id=unlike(cell, kind), email=f"{kind}@{slug}.test", name=cell.mark)
+    Membership.objects.create(
+        organization_id=party_of(cell).uuid, user_id=unlike(cell, "partner"), role="owner"
+    )
     made = Membership.objects.create(
         id=unlike(cell, "seat"),
         organization_id=party_of(cell).uuid,

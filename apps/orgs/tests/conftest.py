@@ -1,0 +1,5 @@
+"""Fixtures of this room's tests."""
+
+from apps.orgs.tests.post import post
+
+__all__ = ["post"]
