@@ -42,6 +42,8 @@ PACKMULE_ROLE_PREFIX = env.text("PACKMULE_ROLE_PREFIX", "packmule")
 PACKMULE_POOL_SIZE = env.integer("PACKMULE_POOL_SIZE", 2)
 PACKMULE_RATE_LIMIT = env.text("PACKMULE_RATE_LIMIT", "6000/60")
 PACKMULE_FAILURE_LIMIT = env.text("PACKMULE_FAILURE_LIMIT", "300/60")
+# Public keys by which a secret scanner signs its reports of leaked keys: words of id:key.
+PACKMULE_SECRET_SCANNING_KEYS = env.words("PACKMULE_SECRET_SCANNING_KEYS")
 PACKMULE_TRUSTED_PROXIES = env.words("PACKMULE_TRUSTED_PROXIES")
 PACKMULE_ADMIN_EMAIL = env.text("PACKMULE_ADMIN_EMAIL", "admin@packmule.localhost")
 PACKMULE_KEY = env.text("PACKMULE_KEY")

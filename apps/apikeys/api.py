@@ -4,10 +4,12 @@ from django.urls import path
 
 from apps.apikeys import leaks
 from apps.apikeys import services as do
+from apps.apikeys.leaks_github import github_view
 from apps.core.endpoints import endpoint
 
 urlpatterns = [
     path("leaked-keys", endpoint(POST=leaks.report_leaked_keys, status=200)),
+    path("leaked-keys/github", github_view),
     path("leaked-keys/pattern", endpoint(GET=leaks.get_pattern)),
     path("whoami", endpoint(GET=do.whoami)),
     path("keys", endpoint(GET=do.list_keys, POST=do.create_key)),
