@@ -49,6 +49,8 @@ PACKMULE_ADMIN_EMAIL = env.text("PACKMULE_ADMIN_EMAIL", "admin@packmule.localhos
 PACKMULE_KEY = env.text("PACKMULE_KEY")
 # Wraps the keys under which tenants seal secrets; without it, the file master_key in the data directory is read.
 PACKMULE_MASTER_KEY = env.text("PACKMULE_MASTER_KEY")
+# Lets calls to addresses that tenants chose reach this machine itself; unprotected environments always may.
+PACKMULE_OUTBOUND_LOOPBACK = env.flag("PACKMULE_OUTBOUND_LOOPBACK")
 # Whether strangers may sign up on the console. In environments the product's customers always may.
 PACKMULE_OPEN_SIGNUP = env.flag("PACKMULE_OPEN_SIGNUP")
 
@@ -84,7 +86,7 @@ MULTI_TYPE_DATABASE_FIELD = "kind"
 TENANT_TYPES = {
     "public": {"APPS": _REGISTRY_APPS, "URLCONF": "config.urls"},
     "console": {"APPS": _CONSOLE_APPS, "URLCONF": "config.urls"},
-    "environment": {"APPS": _BASE_APPS, "URLCONF": "config.urls"},
+    "environment": {"APPS": _BASE_APPS, "URLCONF": "config.environment_urls"},
 }
 TENANT_MODEL = "tenancy.Tenant"
 TENANT_DOMAIN_MODEL = "tenancy.Domain"
@@ -109,8 +111,10 @@ MIDDLEWARE = [
     "apps.core.problem_handlers.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "apps.accounts.signin.middleware.private_middleware",
     "apps.apikeys.middleware.acting_middleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "apps.accounts.signin.middleware.one_at_a_time_middleware",
+    "apps.apikeys.sessions.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -162,6 +166,7 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = 15 * 60
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 # An address replaces the present one when it was confirmed, and never before.
 ACCOUNT_CHANGE_EMAIL = True
@@ -171,14 +176,33 @@ ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 15 * 60
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 10 * 60
-# Django's own clock for reset links, whose key is bound to password and last sign-in.
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "apps.accounts.signin.tokens.ResetTokens"  # noqa: S105
 PASSWORD_RESET_TIMEOUT = 3600
+# A session ends when the tenant's settings say, whether somebody ticks a box or not.
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_FORMS = {"login": "apps.accounts.signin.forms.SignInForm"}
+# Counted in the tenant's cache, over all workers. `key` is an account as seen from one address; the limit on an account
+# from anywhere is wide, and short, so that strangers lock nobody out for long. See docs/sign-in.md.
+ACCOUNT_RATE_LIMITS = {
+    "signup": "20/m/ip",
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/m/key,20/h/key",
+    "login_failed_anywhere": "50/10m/key",
+    "request_login_code": "20/m/ip,3/m/key,10/h/key",
+    "reset_password": "20/m/ip,3/m/key,10/h/key",
+    "reset_password_from_key": "20/m/ip",
+    "reauthenticate": "10/m/user",
+    "change_password": "5/m/user",
+    "manage_email": "10/m/user",
+}
+MFA_ADAPTER = "apps.accounts.signin.factors.MFAAdapter"
+MFA_RATE_LIMITS = {"webauthn_login": "30/m/ip"}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True
-MFA_TOTP_TOLERANCE = 1
 # Session tokens, never JWT: one of another tenant would be taken for ours.
 HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.sessions.SessionTokenStrategy"  # noqa: S105
+HEADLESS_ADAPTER = "apps.accounts.signin.headless.HeadlessAdapter"
 HEADLESS_CLIENTS = ("app", "browser")
 USERSESSIONS_TRACK_ACTIVITY = False
 LOGIN_URL = "account_login"
@@ -190,8 +214,13 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 # Cookies ignore ports: two installations on one host would end each other's sessions under one name.
-SESSION_COOKIE_NAME = f"{PACKMULE_ROLE_PREFIX}_session_{env.text('PACKMULE_PORT', '0')}"
-CSRF_COOKIE_NAME = f"{PACKMULE_ROLE_PREFIX}_csrf_{env.text('PACKMULE_PORT', '0')}"
+# Behind https they are sent there alone, and a browser takes them from nobody but this very host.
+_BEHIND_HTTPS = PACKMULE_PUBLIC_URL.startswith("https:")
+_COOKIE = f"{'__Host-' if _BEHIND_HTTPS else ''}{PACKMULE_ROLE_PREFIX}"
+SESSION_COOKIE_NAME = f"{_COOKIE}_session_{env.text('PACKMULE_PORT', '0')}"
+CSRF_COOKIE_NAME = f"{_COOKIE}_csrf_{env.text('PACKMULE_PORT', '0')}"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _BEHIND_HTTPS
+SECURE_HSTS_SECONDS = env.integer("PACKMULE_HSTS_SECONDS", 365 * 24 * 3600 if _BEHIND_HTTPS else 0)
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "apps.core.problem_handlers.csrf_failure"

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from allauth.account.models import EmailAddress
+
 from apps.accounts.models import Agent, ServiceAccount, User
 from apps.apikeys.minting import mint
 from apps.apikeys.models import KeyKind
@@ -167,7 +169,9 @@ def _tenant_wide(space: Space, label: str) -> None:
 
 
 def _user(label: str, email: str) -> User:
-    return User.objects.create_user(email, PASSWORD, id=same_id(label), name=email.partition("@")[0])
+    person = User.objects.create_user(email, PASSWORD, id=same_id(label), name=email.partition("@")[0])
+    EmailAddress.objects.create(user=person, email=email, primary=True, verified=True)
+    return person
 
 
 def _key(space: Space, principal: User | ServiceAccount | Agent, kind: KeyKind) -> tuple[str, str]:

@@ -7,3 +7,11 @@ class AccountsConfig(AppConfig):
     """Principals of a tenant: users, service accounts and agents."""
 
     name = "apps.accounts"
+
+    def ready(self) -> None:
+        """Verify passkeys by this platform's rules, and ask for the second factors that a tenant wants."""
+        from apps.accounts.signin import factors, gates, takeovers
+
+        factors.install()
+        gates.register()
+        takeovers.register()

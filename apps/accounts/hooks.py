@@ -12,6 +12,7 @@ _before_removal: list[Callable[[Machine], Any]] = []
 _on_suspended: list[Callable[[Machine | User], Any]] = []
 _on_activated: list[Callable[[Machine | User], Any]] = []
 _on_owner_changed: list[Callable[[Agent], Any]] = []
+_on_signed_out: list[Callable[[User], Any]] = []
 
 
 def on_sign_up(hook: Callable[[User], Any]) -> None:
@@ -53,6 +54,15 @@ def on_owner_changed(hook: Callable[[Agent], Any]) -> None:
         _on_owner_changed.append(hook)
 
 
+def on_signed_out(hook: Callable[[User], Any]) -> None:
+    """Call `hook` with each person whose sessions end all at once: by a new password, or because they were ended.
+
+    In the transaction that ends them, standing in the tenant's own role; a hook ends what hangs on sessions.
+    """
+    if hook not in _on_signed_out:
+        _on_signed_out.append(hook)
+
+
 def signed_up(user: User) -> None:
     """Tell everybody that `user` signed up."""
     for hook in _on_sign_up:
@@ -87,3 +97,9 @@ def owner_changed(agent: Agent) -> None:
     """Tell everybody that somebody else answers for `agent`."""
     for hook in _on_owner_changed:
         hook(agent)
+
+
+def signed_out(user: User) -> None:
+    """Tell everybody that the sessions of `user` end."""
+    for hook in _on_signed_out:
+        hook(user)

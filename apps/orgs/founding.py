@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from secrets import choice
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
 from apps.accounts.models import User
+from apps.accounts.signin.models import NewPeopleGet, sign_in_settings
 from apps.core.actor import Actor
 from apps.core.fields import RESERVED_SLUGS
 from apps.core.problems import show
@@ -43,6 +45,27 @@ def found_under_free_slug(*, name: str, owner: User | None, personal: bool = Fal
         except SlugTaken:
             continue
     raise SlugTaken(f"No free slug was found for {show(name)}; name one.")
+
+
+def give_first_organization(user: User) -> None:
+    """Give who signed up what the tenant's settings say: an organization of their own, a seat in a shared one, or none.
+
+    Where the shared one is gone meanwhile, they get one of their own: nobody is let into another's.
+    """
+    wanted = sign_in_settings()
+    if wanted.new_people_get == NewPeopleGet.NONE:
+        return
+    shared = wanted.shared_organization_id if wanted.new_people_get == NewPeopleGet.SHARED else None
+    if shared is None or not _is_there(shared):
+        personal_organization(user)
+        return
+    with walls.within(shared):
+        Membership.objects.create(organization_id=shared, user=user, role=wanted.shared_role)
+
+
+def _is_there(organization_id: UUID) -> bool:
+    with walls.whole_tenant():
+        return Organization.objects.filter(pk=organization_id).exists()
 
 
 def personal_organization(user: User) -> Organization:

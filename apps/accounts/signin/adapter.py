@@ -1,32 +1,187 @@
-"""How people sign up: allauth's adapter, and what this platform adds to it."""
+"""What this platform decides in allauth's flows: who may sign up, how often anybody tries, and what is recorded."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from django.conf import settings
-from django.db import connection, transaction
-from django.http import HttpRequest
+from allauth.account.internal.stagekit import clear_login
+from allauth.account.models import EmailAddress
+from allauth.core.internal import ratelimit
+from django.contrib import messages
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.crypto import get_random_string
 
 from apps.accounts import hooks
 from apps.accounts.models import User
+from apps.accounts.signin import invited, lifetime, links, mailing, trail
+from apps.accounts.signin.circumstances import address_of, ways_of
+from apps.accounts.signin.models import METHODS, SignUp, sign_in_settings
+from apps.tenancy.walls import current_schema
+
+_WORDS = {
+    "method_off": "People do not sign in this way here. Use one of the others that are offered.",
+    "domain_not_allowed": "Only addresses of the organizations that this product is for may sign up here.",
+}
+#: Limits on failed sign-ins: those of one account from one address, and those of one account from anywhere.
+_FAILURES = ("login_failed", "login_failed_anywhere")
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """Sign-up makes the person and what belongs to them in one transaction, and is closed on the console by default."""
+    """Sign-up, sign-in and what people change about their account, recorded as operations of the tenant."""
 
-    def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
-        """True in environments, whose product lets its customers in; on the console by PACKMULE_OPEN_SIGNUP."""
-        kind = getattr(connection.tenant, "kind", "")  # type: ignore[attr-defined]
-        return kind == "environment" or (kind == "console" and settings.PACKMULE_OPEN_SIGNUP)
+    error_messages = DefaultAccountAdapter.error_messages | _WORDS
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Say whether this caller may make an account: by the tenant's settings, and whether they were invited."""
+        if not current_schema():
+            return False
+        if sign_in_settings().open_to is SignUp.OPEN:
+            return True
+        return sign_in_settings().open_to is SignUp.INVITED and invited.pending(request) is not None
+
+    def clean_email(self, email: str) -> str:
+        """Refuse an address outside of the tenant's own domains, unless it was invited."""
+        domains = sign_in_settings().email_domains
+        invitation = invited.pending(self.request)
+        is_invited = invitation is not None and invitation.email == email.lower()
+        if domains and not is_invited and email.lower().rpartition("@")[2] not in domains:
+            raise self.validation_error("domain_not_allowed")
+        return email
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         """Fill `user` from the form; when it is saved, the rooms above add what belongs to a new person."""
-        with transaction.atomic():
-            super().save_user(request, user, form, commit=False)
-            user.email = user.email.lower()
-            if commit:
-                user.save()
-                hooks.signed_up(user)
+        super().save_user(request, user, form, commit=False)
+        user.email = user.email.lower()
+        if commit:
+            trail.record(trail.sign_up, request, user, made=lambda: _make(request, user))
         return user
+
+    def is_email_verified(self, request: HttpRequest, email: str) -> bool:
+        """True for the address that an invitation was sent to: who holds its token has read the mail."""
+        return invited.joined(request) == email.lower()
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The client's address, of which proxies that nobody trusts decide nothing."""
+        return address_of(request)
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Refuse a password where none are taken, and the try that is one too many."""
+        if "password" not in sign_in_settings().methods:
+            raise self.validation_error("method_off")
+        super().pre_authenticate(request, **credentials)
+        self._anywhere = ratelimit.consume(
+            request, app="allauth.account", action=_FAILURES[1], key=_login_of(credentials)
+        )
+        if not self._anywhere:
+            raise self.validation_error("too_many_login_attempts")
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Record that somebody failed to sign in as a person that there is."""
+        user = User.objects.filter(email=_login_of(credentials)).first()
+        if user is not None:
+            trail.record(trail.refuse_session, request, user, reason="wrong password")
+
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        """Refuse who is suspended, and a way in that this tenant does not offer."""
+        response: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        if response is not None or kwargs.get("signup"):
+            return response
+        way = ways_of(request, user)[:1]
+        if way and way[0] in METHODS and way[0] not in sign_in_settings().methods:
+            clear_login(request)
+            self.add_message(request, messages.ERROR, message=_WORDS["method_off"])
+            return redirect("account_login")
+        return None
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Begin the session under a new key, with the tenant's lifetime, and record it."""
+        ways = ways_of(request, user)
+        with transaction.atomic():
+            super().login(request, user)
+            lifetime.limit(request)
+            request.session.save()
+            trail.record(trail.start_session, request, user, reason=f"by {' and '.join(ways) or 'sign-up'}")
+
+    def logout(self, request: HttpRequest) -> None:
+        """End the session, and record it."""
+        if request.user.is_authenticated:
+            trail.record(trail.end_session, request, request.user, reason="signed out")
+        super().logout(request)
+
+    def set_password(self, user: User, password: str) -> None:
+        """Write the password, which ends the sessions begun with the old one, and what hangs on them."""
+
+        def write() -> User:
+            super(AccountAdapter, self).set_password(user, password)
+            hooks.signed_out(user)
+            return user
+
+        own = getattr(self.request, "user", None) == user
+        reason = "changed by its owner" if own else "reset by a link from a mail"
+        trail.record(trail.set_password, self.request, user, reason=reason, made=write)
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Make a confirmed address the person's only one; a change of it is recorded."""
+        person: User = email_address.user
+        if not email_address.pk or email_address.email != person.email:
+            with transaction.atomic():
+                done: bool = super().confirm_email(request, email_address)
+                if done:
+                    trail.record(trail.change_email, request, person)
+                return done
+        return bool(super().confirm_email(request, email_address))
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send what allauth would, as a kind of mail that tenants can write themselves."""
+        mailing.send(template_prefix, email, context)
+
+    def send_account_already_exists_mail(self, email: str) -> None:
+        """Tell the owner of the address; hash a password meanwhile, which is what a new account would take."""
+        make_password(get_random_string(20))
+        mailing.send("account/email/account_already_exists", email, {})
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: User,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """Tell people what changed about how they sign in, and record what no other hook tells of."""
+        trail.note_factor(self.request, user, template_prefix)
+        mailing.notify(template_prefix, self.request, user, context or {}, email)
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Where people go once they are in: the console's admin, the product's own page, or their account."""
+        return links.home(request)
+
+    get_signup_redirect_url = get_login_redirect_url
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Count the failures of an account by where they come from, or strangers could lock people out."""
+        return f"{_login_of(credentials)}|{ratelimit.get_ip(request)}"
+
+    def _rollback_login_failed_rl_usage(self) -> None:
+        super()._rollback_login_failed_rl_usage()
+        if getattr(self, "_anywhere", None):
+            self._anywhere.rollback()
+
+    def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
+        super()._delete_login_attempts_cached_email(request, **credentials)
+        ratelimit.clear(request, app="allauth.account", action=_FAILURES[1], key=_login_of(credentials))
+
+
+def _login_of(credentials: dict[str, Any]) -> str:
+    return str(credentials.get("email", "")).strip().lower()
+
+
+def _make(request: HttpRequest, user: User) -> User:
+    """Save the new person, with the seat that they were invited to, or what everybody gets who signs up here."""
+    user.save()
+    if not invited.join(request, user):
+        hooks.signed_up(user)
+    return user
