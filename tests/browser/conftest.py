@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.browser.person import CHROMEDRIVER, CHROMIUM, Person, chromium
+from tests.browser.visitor import Visitor
 
 _ROOT = Path(__file__).resolve().parents[2]
 #: What other tests of the same process may have set for themselves.
@@ -71,6 +72,21 @@ def admin(installation: dict[str, Any], person: Person) -> Person:
     person.sign_in(installation["admin_email"], installation["admin_password"])
     assert person.path == "/admin/"
     return person
+
+
+@pytest.fixture(scope="session")
+def product(installation: dict[str, Any]) -> str:
+    """The address of a product's environment, where its customers sign in."""
+    call(installation, "/v1/applications", installation["console_key"], {"slug": "pages", "name": "Pages"})
+    port = installation["api_url"].rpartition(":")[2]
+    return f"http://development--pages.localhost:{port}"
+
+
+@pytest.fixture
+def visitor(product: str, installation: dict[str, Any], shots: Path, tmp_path: Path) -> Iterator[Visitor]:
+    """Somebody at that product, not signed in."""
+    with chromium(tmp_path / "profile") as driver:
+        yield Visitor(driver, product, shots, Path(installation["data_dir"]) / "mail")
 
 
 def call(installation: dict[str, Any], path: str, key: str, body: Any = None) -> Any:

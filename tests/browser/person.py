@@ -62,16 +62,30 @@ class Person:
 
     def send(self, **fields: str) -> None:
         """Fill the form of the page and send it; the answer is another page."""
+        self.send_by(".pm-form button[type=submit]", **fields)
+
+    def send_by(self, button: str, **fields: str) -> None:
+        """Fill the form of the page and send it by the button that the CSS selector finds."""
         before = self.driver.find_element(By.TAG_NAME, "html")
+        self.fill(**fields)
+        self.driver.find_element(By.CSS_SELECTOR, button).click()
+        self._wait_for_page_after(before)
+
+    def fill(self, **fields: str) -> None:
+        """Type into the fields of those names."""
         for name, value in fields.items():
             self._fill(self.driver.find_element(By.NAME, name), value)
-        self.driver.find_element(By.CSS_SELECTOR, ".pm-form button[type=submit]").click()
-        self._wait_for_page_after(before)
 
     def follow(self, text: str) -> None:
         """Click the link with that text."""
         before = self.driver.find_element(By.TAG_NAME, "html")
         self.driver.find_element(By.LINK_TEXT, text).click()
+        self._wait_for_page_after(before)
+
+    def follow_row(self, title: str) -> None:
+        """Click the row of a list of links that has that title."""
+        before = self.driver.find_element(By.TAG_NAME, "html")
+        self.driver.find_element(By.XPATH, f"//li/a[.//strong[.='{title}']]").click()
         self._wait_for_page_after(before)
 
     def click(self, selector: str) -> None:
@@ -98,6 +112,10 @@ class Person:
     def read(self, selector: str = "body") -> str:
         """The text that is seen there."""
         return self.find(selector).text
+
+    def find_all(self, selector: str) -> list[WebElement]:
+        """All elements that the CSS selector finds."""
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     @property
     def path(self) -> str:
