@@ -31,6 +31,7 @@ BODIES: dict[str, Callable[[Cell], dict[str, Any]]] = {
         "scopes": ["users:read"],
         "service_account": cell.things["svc"],
     },
+    "leaked_keys.report": lambda _cell: {"keys": [{"key": "pmk_live_sk_nothing", "url": "https://x.test"}]},
     "mail_templates.put": lambda cell: {"subject": "made", "text": "{{ link }}"},
     "invitations.preview": lambda cell: {"token": token_of(cell)},
     "invitations.accept": lambda cell: {"token": token_of(cell)},
