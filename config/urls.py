@@ -10,25 +10,29 @@ from apps.tenancy import health
 #: Below /v1/: the rooms, in the order in which documentation shows them.
 api = [
     path("", include("apps.apikeys.api")),
+    path("", include("apps.apikeys.delegations.api")),
     path("", include("apps.accounts.api")),
     path("", include("apps.orgs.api")),
     path("", include("apps.applications.api")),
+    path("", include("apps.console.handoff.api")),
     path("", include("apps.policy.api")),
     path("", include("apps.audit.api")),
 ]
 
-urlpatterns: list[URLPattern | URLResolver] = [
+#: On every host alike.
+everywhere: list[URLPattern | URLResolver] = [
     indexed("v1/", api),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("openapi.json", schema.openapi_view),
     path("llms.txt", reference.llms_view),
     path("docs/<path:page>", reference.page_view),
-    path("admin/", site.urls),
-    path("operator/", operators.urls),
+    path("accounts/delegations/", include("apps.apikeys.delegations.urls")),
     path("accounts/", include("apps.accounts.signin.urls")),
     path("_allauth/", include("allauth.headless.urls")),
+    path("", include("apps.accounts.oauth.urls")),
 ]
+urlpatterns = [*everywhere, path("admin/", site.urls), path("operator/", operators.urls)]
 
 handler400 = "apps.core.problem_handlers.bad_request"
 handler403 = "apps.core.problem_handlers.permission_denied"

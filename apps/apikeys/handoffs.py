@@ -96,7 +96,6 @@ class HandOff(Identified):
     user_id = models.UUIDField()
     user_name = models.CharField(max_length=254)
     session_id = models.UUIDField(help_text="The session in the console out of which it was opened")
-    console_host = models.CharField(max_length=253, blank=True, help_text="By which host the person came")
     reason = models.CharField(max_length=500, blank=True)
     code_digest = models.BinaryField(max_length=32, unique=True)
     nonce_digest = models.BinaryField(max_length=32)

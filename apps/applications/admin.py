@@ -184,5 +184,7 @@ relate(
 )
 relate(
     Organization,
-    Related("Applications", ("Name", "Environments", "Created"), _applications_of, "No applications yet."),
+    Related(
+        "Applications", ("Name", "Environments", "Created"), _applications_of, "No applications yet.", "console"
+    ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -12,12 +13,14 @@ from django.views.decorators.http import require_POST
 from apps.apikeys.middleware import CHOSEN_ORGANIZATION
 from apps.applications import services as applications
 from apps.audit.admin import latest
+from apps.console.handoff import handover
+from apps.console.handoff.services import open_environment
 from apps.core.actor import Actor
 from apps.core.admin import operators, site
 from apps.core.admin_pages import base_url
 from apps.core.admin_story import Need, needs_of
 from apps.core.endpoints import acting
-from apps.core.ids import decode
+from apps.core.ids import decode, encode
 from apps.core.operations import decide
 from apps.core.problems import missing
 from apps.orgs.founding import member_of
@@ -73,6 +76,7 @@ def navigation(_request: HttpRequest) -> list[Context]:
             "title": "Record",
             "items": [
                 _list("Timeline", "history", "audit_event"),
+                _list("Hand-offs", "door_open", "apikeys_handoff"),
                 _list("Organization", "apartment", "orgs_organization"),
             ],
         },
@@ -119,16 +123,19 @@ def _tenants(actor: Actor) -> dict[Any, Tenant]:
 def _cards(actor: Actor, tenants: dict[Any, Tenant]) -> list[Context]:
     if decide(actor, applications.list_applications, {}).decision != "allow":
         return []
+    opens = decide(actor, open_environment, {}).decision != "deny"
     found = applications.list_applications(actor).order_by("-id")[:_MOST_APPLICATIONS]
     return [
-        {"row": row, "environments": [_state(one, tenants) for one in row.live_environments]} for row in found
+        {"row": row, "environments": [_state(one, tenants, opens) for one in row.live_environments]}
+        for row in found
     ]
 
 
-def _state(environment: Context, tenants: dict[Any, Tenant]) -> Context:
+def _state(environment: Context, tenants: dict[Any, Tenant], opens: bool) -> Context:
     tenant = tenants.get(str(environment_tenant(environment, tenants)))
     behind = tenant is not None and is_behind(tenant)
-    return {**environment, "behind": behind}
+    shown = encode("env", UUID(str(environment["id"])))
+    return {**environment, "behind": behind, "open_url": reverse("admin:open", args=[shown]) if opens else ""}
 
 
 def environment_tenant(environment: Context, tenants: dict[Any, Tenant]) -> Any:
@@ -139,6 +146,10 @@ def environment_tenant(environment: Context, tenants: dict[Any, Tenant]) -> Any:
 def wire() -> None:
     """Give the builders' site its pages."""
     site.navigation, site.dashboard = navigation, dashboard
-    site.pages = [("switch/", require_POST(switch), "switch")]
+    site.pages = [
+        ("switch/", require_POST(switch), "switch"),
+        ("open/<env:environment>/", handover.go, "open"),
+        ("hand-off/", handover.hand_over, "hand_off"),
+    ]
     for each in (site, operators):
         each.extras = [shared]

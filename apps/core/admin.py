@@ -34,6 +34,7 @@ from apps.core.admin_story import (
     related_of,
     story_url,
     timeline_of,
+    ways_of,
 )
 from apps.core.endpoints import acting
 from apps.core.ids import Identified, decode
@@ -56,15 +57,20 @@ def _without(names: AbstractSet[str], entries: list[URLPattern]) -> list[URLPatt
 
 
 class Site(UnfoldAdminSite):  # type: ignore[misc] # the theme has no types
-    """An admin site of the console, in its theme. `admits` says for whom; `extras` add to every page's context."""
+    """An admin site of tenants of one `kind`, in the theme. `admits` says for whom.
+
+    `extras` add to every page's context. `door` is what those see who are not admitted; without one they are sent to
+    sign in, or told that it is not for them.
+    """
 
     site_title = site_header = "Packmule"
     index_title = "Dashboard"
     enable_nav_sidebar = True
 
-    def __init__(self, name: str, admits: Callable[[Actor], bool]) -> None:
+    def __init__(self, name: str, admits: Callable[[Actor], bool], kind: str = "console") -> None:
         super().__init__(name)
-        self.admits = admits
+        self.admits, self.kind = admits, kind
+        self.door: View | None = None
         self.extras: list[Callable[[HttpRequest], Context]] = []
         self.pages: list[tuple[str, View, str]] = []
         self.navigation: Callable[[HttpRequest], list[Context]] = lambda _request: []
@@ -73,25 +79,33 @@ class Site(UnfoldAdminSite):  # type: ignore[misc] # the theme has no types
     def has_permission(self, request: HttpRequest) -> bool:
         """True for a person who is signed in and whom this site admits."""
         actor: Actor | None = getattr(request, "actor", None)
-        return actor is not None and request.user.is_active and self.admits(actor)
+        return actor is not None and self.admits(actor)
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
-        """Guard a page: the console only; who is not signed in goes to sign in; a refusal is a page like the others."""
+        """Guard a page: its kind of tenant only, and who is admitted; a refusal is a page like the others."""
         guarded = super().admin_view(view, cacheable)
 
         def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             tenant = getattr(request, "tenant", None)
-            if tenant is None or tenant.kind != "console":
+            if tenant is None or tenant.kind != self.kind:
                 raise Http404
             request.current_app = self.name
-            if request.user.is_authenticated and not self.has_permission(request):
-                return page(self, request, "admin/refused.html", {"title": "Not for you"}, status=403)
+            if not self.has_permission(request) and (turned_away := self._turned_away(request)):
+                return turned_away
             try:
                 return guarded(request, *args, **kwargs)  # type: ignore[no-any-return]
             except (Problem, Http404, PermissionDenied, SuspiciousOperation) as refusal:
                 return self.refusal(request, from_exception(refusal) or problems.InternalError())
 
         return inner
+
+    def _turned_away(self, request: HttpRequest) -> HttpResponseBase | None:
+        """The page for who is not admitted; None where signing in may help."""
+        if self.door is not None:
+            return self.door(request)
+        if not request.user.is_authenticated:
+            return None
+        return page(self, request, "admin/refused.html", {"title": "Not for you"}, status=403)
 
     def refusal(self, request: HttpRequest, problem: Problem) -> HttpResponse:
         """The page of a refusal."""
@@ -144,9 +158,10 @@ class Site(UnfoldAdminSite):  # type: ignore[misc] # the theme has no types
         return redirect("account_change_password")
 
 
-#: The builders' site, and the operators'.
+#: The builders' site, the operators', and that of each environment, for builders who were handed off to it.
 site = Site("admin", admits=lambda actor: actor.organization is not None or actor.is_operator)
 operators = Site("operator", admits=lambda actor: actor.is_operator)
+environments = Site("environment", admits=lambda actor: actor.is_away, kind="environment")
 
 
 class StoryList(ChangeList):  # type: ignore[misc] # the theme has no types
@@ -291,7 +306,8 @@ class StoryAdmin(ActionPages, ModelAdmin):  # type: ignore[misc] # the theme has
             "state": self.state(row),
             "facts": self.facts(row),
             "offers": self.offers(request, row, actions.actions_on(self.model)),
-            "related": [(one, list(one.rows(actor, row))) for one in related_of(self.model)],
+            "ways": [(way.label, way.url(row)) for way in ways_of(actor, self.model)],
+            "related": [(one, list(one.rows(actor, row))) for one in related_of(self.model, self.admin_site.kind)],
             "timeline": timeline_of(actor, row.public_id),
             "equivalent": self._reading(request, row),
             **(extra_context or {}),

@@ -20,7 +20,7 @@ from django.utils.timesince import timesince, timeuntil
 
 from apps.core import clock
 from apps.core.actor import Actor
-from apps.core.operations import Operation
+from apps.core.operations import Operation, decide
 from apps.core.routes import route_of
 
 AnyOperation = Operation[..., Any]
@@ -36,12 +36,16 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """Rows around a thing. `rows` gets the actor and the thing; a row is a sequence of cells as in Fact.value."""
+    """Rows around a thing. `rows` gets the actor and the thing; a row is a sequence of cells as in Fact.value.
+
+    `only` is the kind of tenant in which there are such rows, '' for every kind.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: Callable[[Actor, Any], Iterable[Sequence[Any]]]
     empty: str
+    only: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,20 @@ class Equivalent:
     command: str
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way from the page of a thing to somewhere else, for those who may do `operation` there."""
+
+    label: str
+    operation: AnyOperation
+    url: Callable[[Any], str]
+
+
 Needs = Callable[[Actor], Iterable[Need]]
 Timeline = Callable[[Actor, str], Sequence[Any]]
 
 _related: dict[type[Model], list[Related]] = {}
+_ways: dict[type[Model], list[Way]] = {}
 _needs: list[tuple[type[Model], Needs]] = []
 _timeline: list[Timeline] = []
 
@@ -74,9 +88,19 @@ def relate(model: type[Model], *related: Related) -> None:
     _related.setdefault(model, []).extend(related)
 
 
-def related_of(model: type[Model]) -> list[Related]:
-    """What is shown around a `model`."""
-    return _related.get(model, [])
+def related_of(model: type[Model], kind: str) -> list[Related]:
+    """What is shown around a `model` in a tenant of that kind."""
+    return [one for one in _related.get(model, []) if one.only in ("", kind)]
+
+
+def lead_on(model: type[Model], *ways: Way) -> None:
+    """Offer `ways` on the page of each `model`."""
+    _ways.setdefault(model, []).extend(ways)
+
+
+def ways_of(actor: Actor, model: type[Model]) -> list[Way]:
+    """The ways from the page of a `model` that are open to `actor`."""
+    return [way for way in _ways.get(model, []) if decide(actor, way.operation, {}).decision != "deny"]
 
 
 def watch(model: type[Model], needs: Needs) -> None:

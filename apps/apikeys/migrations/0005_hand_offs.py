@@ -35,10 +35,6 @@ class Migration(migrations.Migration):
                     "session_id",
                     models.UUIDField(help_text="The session in the console out of which it was opened"),
                 ),
-                (
-                    "console_host",
-                    models.CharField(blank=True, help_text="By which host the person came", max_length=253),
-                ),
                 ("reason", models.CharField(blank=True, max_length=500)),
                 ("code_digest", models.BinaryField(max_length=32, unique=True)),
                 ("nonce_digest", models.BinaryField(max_length=32)),
