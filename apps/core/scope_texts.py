@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from apps.core.operations import Operation, Risk, all_operations
@@ -11,11 +11,12 @@ from apps.core.scopes import Scope, ScopeError
 #: From the harmless to the grave.
 _GRAVITY = (Risk.READ, Risk.WRITE, Risk.DESTRUCTIVE, Risk.SECRET)
 
-#: The first word of a changing operation's verb, as people say it; a verb that is not here is its own word.
+#: A changing operation's verb, or its first word, as people say it; a verb that is not here is its own first word.
 _VERBS = {
     **dict.fromkeys(("update", "put", "set", "configure"), "change"),
     "activate": "reinstate",
     "mint": "create",
+    "end-sessions": "sign out",
 }
 _FIRST = ("see", "use", "create", "add", "invite", "change")
 _LAST = ("remove", "revoke", "delete")
@@ -23,12 +24,15 @@ _LAST = ("remove", "revoke", "delete")
 #: What is meant by a resource whose name says too little to somebody who never read the documentation.
 _NOUNS = {
     "self": "your name and what you may do",
+    "invitations": "invitations to an organization",
     "audit": "the record of who did what",
     "policy": "what is allowed, and why",
+    "hand-offs": "visits of builders to environments",
     "installation": "the tenants of this installation",
     "keys": "API keys",
     "mail-templates": "the texts of mails",
     "members": "members of an organization",
+    "oauth-clients": "programs that sign people in",
     "users": "people",
 }
 
@@ -39,6 +43,10 @@ _STANDARD = {
     "email": ("See your e-mail address", Risk.READ),
     "offline_access": ("Stay connected while you are away, until you end it", Risk.WRITE),
 }
+
+
+#: Resources whose operations are no deeds on a thing, so that a list of verbs would say nothing.
+_CHANGING = {"self": "Act on your own account: its password, second factors and sessions"}
 
 
 class ScopeText(NamedTuple):
@@ -85,7 +93,9 @@ def _gravest(operations: Iterable[Operation[..., object]]) -> str:
     return max((one.risk for one in operations), key=_GRAVITY.index).value
 
 
-def _sentence(scope: Scope, covered: Iterable[Operation[..., object]]) -> str:
+def _sentence(scope: Scope, covered: Collection[Operation[..., object]]) -> str:
+    if scope.resource in _CHANGING and _gravest(covered) != Risk.READ:
+        return _CHANGING[scope.resource]
     verbs = sorted({_verb(one) for one in covered}, key=_place)
     said = f"{', '.join(verbs[:-1])} and {verbs[-1]}" if len(verbs) > 1 else verbs[0]
     noun = _NOUNS.get(scope.resource, scope.resource.replace("-", " ").replace("_", " "))
@@ -96,8 +106,9 @@ def _sentence(scope: Scope, covered: Iterable[Operation[..., object]]) -> str:
 def _verb(operation: Operation[..., object]) -> str:
     if operation.risk is Risk.READ:
         return "see"
-    word = operation.name.rpartition(".")[2].partition("-")[0]
-    return _VERBS.get(word, word)
+    name = operation.name.rpartition(".")[2].replace("_", "-")
+    word = name.partition("-")[0]
+    return _VERBS.get(name) or _VERBS.get(word, word)
 
 
 def _place(verb: str) -> tuple[int, int, str]:

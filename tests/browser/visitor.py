@@ -22,9 +22,11 @@ from tests.browser.person import THEMES, WIDTHS, Person
 
 PASSWORD = "a long walk with a loaded mule"
 _STEP = 30
-_TURN = "document.documentElement.classList.toggle('dark', arguments[0]);" + (
-    "document.documentElement.classList.toggle('light', !arguments[0])"
-)
+_TURN = """
+const root = document.documentElement.classList;
+root.toggle("dark", arguments[0]);
+root.toggle("light", !arguments[0]);
+"""
 
 
 class Visitor(Person):
