@@ -4,7 +4,6 @@ from apps.accounts.models import Status
 from apps.accounts.roles import ROLES
 from apps.accounts.serializers import ReasonInput, RoleField
 from apps.core.actor import PrincipalKind
-from apps.core.fields import RESERVED_SLUGS
 from apps.core.parameters import ListParameters
 from apps.core.serializers import (
     BooleanField,
@@ -135,9 +134,7 @@ class OwnMembershipsOutput(Output):
 class RoleInput(StrictSerializer):
     """A new role of the organization's own."""
 
-    slug = SlugField(
-        reserved=RESERVED_SLUGS | _BUILT_IN, help_text="What holders name it by; unique in the organization."
-    )
+    slug = SlugField(reserved=_BUILT_IN, help_text="What holders name it by; unique in the organization.")
     name = NameField()
     description = NameField(default="", allow_blank=True, max_length=500)
     permissions = ScopesField(help_text="What it allows, as scopes; at most what the caller's own role does.")
@@ -181,7 +178,7 @@ class RolesOutput(Output):
 class TeamInput(StrictSerializer):
     """A new team."""
 
-    slug = SlugField(help_text="Unique in the organization.")
+    slug = SlugField(reserved=frozenset(), help_text="Unique in the organization.")
     name = NameField()
     description = NameField(default="", allow_blank=True, max_length=500)
 
@@ -189,7 +186,7 @@ class TeamInput(StrictSerializer):
 class TeamPatch(StrictSerializer):
     """What may be changed about a team."""
 
-    slug = SlugField(help_text="Unique in the organization.")
+    slug = SlugField(reserved=frozenset(), help_text="Unique in the organization.")
     name = NameField()
     description = NameField(allow_blank=True, max_length=500)
 

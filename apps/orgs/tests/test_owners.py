@@ -104,7 +104,8 @@ def test_a_member_leaves_and_is_out(world: World, api: Api) -> None:
     assert left.get("/v1/users").status == 200
     assert me.post(f"{one(north)}/leave").status == 204
     assert left.get("/v1/users").status == 401, "what a leaver minted for the organization's machines ends"
-    assert me.get(f"{one(north)}/members").code == "not_found"
+    assert me.get("/v1/memberships")["data"] == []
+    assert me.get(f"{one(north)}/members").status == 403
     assert me.post(f"{one(north)}/leave").code == "not_found"
 
 
