@@ -89,7 +89,7 @@ def require_whole_credential(actor: Actor, role: Role | str) -> None:
     hand on more than it holds. Viewers only read, which is what adding somebody means at the least.
     """
     wanted = ROLES[role] if isinstance(role, str) else role
-    held = actor.credential.scopes
+    held = actor.scopes
     if wanted.permissions is not None:
         missing = wanted.permissions.missing_from(held)
         if missing:
@@ -130,6 +130,8 @@ def require_other(actor: Actor, machine: Machine, what: str) -> None:
 def is_operator(actor: Actor) -> bool:
     """True for a person of the console who runs the installation. Asks the database."""
     if actor.kind is not PrincipalKind.USER or actor.is_away or actor.tenant.kind != "console":
+        return False
+    if actor.on_behalf_of is not None:
         return False
     operators: UserQuerySet = User.objects.filter(pk=actor.principal.id, is_operator=True)
     return operators.exists()

@@ -10,8 +10,15 @@ class ApikeysConfig(AppConfig):
 
     def ready(self) -> None:
         """Register what credentials and roles allow, and what ends a key."""
-        from apps.apikeys import endings, gates, leak_mails
+        from apps.apikeys import endings, gates, leak_mails, tokens
+        from apps.apikeys.delegations import endings as delegation_endings
+        from apps.apikeys.delegations import gates as delegation_gates
+        from apps.apikeys.delegations import uses
 
         gates.register()
         endings.register()
+        delegation_gates.register()
+        delegation_endings.register()
+        uses.register()
         leak_mails.register()
+        tokens.register()

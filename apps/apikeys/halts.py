@@ -44,12 +44,23 @@ class Behind:
 
 
 def marks_of(actor: Actor, *, chain: bool = True) -> list[UUID]:
-    """The marks of everybody behind what `actor` makes: itself, for whom it acts, and the `chain` of its credential.
+    """The marks of everybody behind what `actor` makes: itself, the `chain` of its credential, and for whom it acts.
 
-    The chain is taken to be of the actor's home. A key's may not be: its index row has the right marks.
+    The chain is taken to be of the actor's home. A key's may not be: its index row has the right marks. A delegation
+    has a mark too, by which is found what was made through it.
     """
-    behind = (actor.principal, actor.on_behalf_of, *(actor.credential.chain if chain else ()))
-    return [Behind(actor.home.id, one.kind, one.id).mark for one in behind if one is not None and one.id]
+    behind = (actor.principal, *(actor.credential.chain if chain else ()))
+    marks = [Behind(actor.home.id, one.kind, one.id).mark for one in behind if one.id]
+    if actor.delegation is None:
+        return marks
+    place, givers = actor.delegation.tenant.id, [giver for giver, _, _ in actor.delegation.limits]
+    given = [Behind(place, giver.kind, giver.id).mark for giver in givers if giver.id]
+    return [*marks, *given, *(mark_of_delegation(place, row) for row in actor.delegation.rows)]
+
+
+def mark_of_delegation(tenant_id: UUID, delegation_id: UUID) -> UUID:
+    """What the index rows of keys that were minted through a delegation carry."""
+    return uuid5(tenant_id, f"delegation:{delegation_id}")
 
 
 def joined(*lineages: Iterable[UUID]) -> list[UUID]:

@@ -221,9 +221,11 @@ def _key_of(actor: Actor | None) -> UUID | None:
 
 
 def _bounded(expires_at: datetime, minter: Actor | None) -> datetime:
-    """When a new key ends: no key outlives the one that minted it."""
-    own = minter.credential.expires_at if minter is not None else None
-    return expires_at if own is None else min(expires_at, own)
+    """When a new key ends: no key outlives the one that minted it, or the delegation through which it was minted."""
+    if minter is None:
+        return expires_at
+    granted = minter.delegation.expires_at if minter.delegation is not None else None
+    return min(end for end in (expires_at, minter.credential.expires_at, granted) if end is not None)
 
 
 def _living_minter(key_id: UUID) -> KeyIndex:

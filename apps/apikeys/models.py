@@ -10,6 +10,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Now
 
+from apps.apikeys.delegations.models import Delegation
 from apps.apikeys.handoffs import HandOff
 from apps.apikeys.querysets import KeyQuerySet
 from apps.apikeys.snapshots import read_chain, shown
@@ -171,4 +172,4 @@ class Key(Identified, Versioned):
         return [shown(link) for link in read_chain(self.chain)]
 
 
-__all__ = ["Halt", "HandOff", "Key", "KeyIndex", "KeyKind"]
+__all__ = ["Delegation", "Halt", "HandOff", "Key", "KeyIndex", "KeyKind"]

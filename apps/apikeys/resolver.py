@@ -17,7 +17,9 @@ from uuid import UUID
 
 import orjson
 
-from apps.apikeys import errors, halts, keyformat
+from apps.accounts.oauth.texts import looks_like_token
+from apps.apikeys import errors, halts, keyformat, tokens
+from apps.apikeys.delegations import acting
 from apps.apikeys.handoffs import digest as digest_of
 from apps.apikeys.lookup import Found, TenantRow, find_hand_off, find_home, find_key, standing_outside
 from apps.apikeys.network import allows_origin, is_allowed
@@ -28,7 +30,7 @@ from apps.apikeys.snapshots import read_chain
 from apps.core import clock
 from apps.core.actor import Actor, Call, Credential, OrganizationRef, PrincipalKind, PrincipalRef
 from apps.core.ids import encode
-from apps.core.problems import HostRefused, Remedy, missing, show
+from apps.core.problems import HostRefused, NotFound, Remedy, missing, show
 from apps.core.scopes import Scopes
 from apps.tenancy.blueprint import is_behind
 from apps.tenancy.walls import NO_ORGANIZATION, Within, enter
@@ -42,6 +44,7 @@ KIND_WORDS = {
     "us": "user",
     "session": "session",
     "handoff": "hand-off",
+    "oauth": "oauth",
 }
 
 #: Where principals with a kind of key are managed: the prefix of their ids, and their room.
@@ -63,6 +66,7 @@ class Presented:
     host: str = ""
     environment: str = ""
     organization: str = ""
+    on_behalf_of: str = ""
     expect_tenant: str = ""
     origin: str = ""
     in_public: bool = False
@@ -82,9 +86,16 @@ def find(presented: Presented) -> Found:
     Raises an Unauthenticated that says what is wrong.
     """
     if not presented.session:
-        return _find_key(presented)
+        return _find_shown(presented)
     home = _find_key(presented) if presented.text else _find_home_by_host(presented)
     return session_in(replace(home, in_public=bool(presented.text)), presented.session)
+
+
+def _find_shown(presented: Presented) -> Found:
+    """What came as Authorization (or as Packmule-Key, where no token has a place)."""
+    if looks_like_token(presented.text) and not presented.in_public:
+        return tokens.find(presented.text, host=presented.host, environment=presented.named)
+    return _find_key(presented)
 
 
 def _find_home_by_host(presented: Presented) -> Found:
@@ -193,8 +204,13 @@ def identify_here(found: Found, target: TenantRow, presented: Presented) -> Acto
     """
     away = target.ref.id != found.home.ref.id
     wanted = named_organization(presented.organization)
+    whom = acting.named(presented.on_behalf_of) if presented.on_behalf_of else None
     row = read_principal(found)
+    if row.organization_id is not None:
+        found = replace(found, organization_id=row.organization_id)
     _refuse_principal(found, row, presented.call)
+    if whom is not None and not away:
+        return _represented(found, target, presented, row, whom)
     if presented.guess and not away:
         wanted = guessed(row, wanted)
     place = target.owner_organization_id if away else wanted
@@ -205,8 +221,35 @@ def identify_here(found: Found, target: TenantRow, presented: Presented) -> Acto
             raise missing("environment", presented.environment)
         _require_expected(target, presented)
         require_current(target)
+        if whom is not None:
+            grant = acting.find_grant(target.ref, _delegate(found, row, whom), found.home.ref.id, whom, wanted)
+            actor = _actor(found, row, target, presented.call, grant.organization, seat)
+            return acting.acting_for(actor, grant, whom)
         organization = organization_of(target, wanted)
     return _actor(found, row, target, presented.call, organization, seat)
+
+
+def _represented(
+    found: Found, target: TenantRow, presented: Presented, row: PrincipalRow, whom: acting.Named
+) -> Actor:
+    """Who acts at home for `whom`: where the delegation holds, and the delegate has a place of its own."""
+    wanted = named_organization(presented.organization)
+    grant = acting.find_grant(target.ref, _delegate(found, row, whom), None, whom, wanted)
+    place = grant.organization.id if grant.organization else None
+    try:
+        seat = seat_of(found, row, place, away=False, anywhere=True)
+    except NotFound:
+        raise acting.missing(whom) from None
+    actor = _actor(found, row, target, presented.call, seat.organization if seat else None, seat)
+    return acting.acting_for(actor, grant, whom)
+
+
+def _delegate(found: Found, row: PrincipalRow, whom: acting.Named) -> tuple[PrincipalKind, UUID]:
+    """Who may have been given a delegation. Raises DelegationMissing for a visitor, who is nobody."""
+    kind = principal_kind(found, row)
+    if kind is PrincipalKind.VISITOR:
+        raise acting.missing(whom)
+    return kind, row.principal_id
 
 
 @contextmanager

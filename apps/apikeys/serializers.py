@@ -152,11 +152,22 @@ class OrganizationRefOutput(Output):
     slug = CharField()
 
 
+class DelegatedOutput(Output):
+    """The delegation by which somebody acts for somebody else."""
+
+    id = IdField("dlg")
+    scopes = ListField(child=CharField())
+    expires_at = TimestampField()
+    uses_left = IntegerField(allow_null=True, help_text="How many changes it is still good for; null: no limit.")
+    via = PrincipalOutput(allow_null=True, help_text="Who passed it on.")
+
+
 class WhoamiOutput(Output):
     """Who acts, for whom, by what right, and where."""
 
     actor = PrincipalOutput()
     on_behalf_of = PrincipalOutput(allow_null=True)
+    delegation = DelegatedOutput(allow_null=True, help_text="By which it acts on behalf of somebody.")
     owner = PrincipalOutput(allow_null=True, help_text="Who answers for an agent.")
     credential = CredentialOutput()
     role = CharField()

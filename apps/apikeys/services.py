@@ -21,6 +21,7 @@ from apps.apikeys.querysets import KeyQuerySet, attach_index
 from apps.apikeys.snapshots import shown
 from apps.core import clock
 from apps.core.actor import Actor, PrincipalKind
+from apps.core.ids import encode
 from apps.core.models import not_found
 from apps.core.operations import Risk, operation
 from apps.core.problems import Remedy, ValidationFailed
@@ -54,6 +55,7 @@ def whoami(actor: Actor) -> dict[str, Any]:
     return {
         "actor": shown(actor.principal),
         "on_behalf_of": shown(actor.on_behalf_of) if actor.on_behalf_of else None,
+        "delegation": _delegation_of(actor),
         "owner": shown(actor.owner) if actor.owner else None,
         "credential": {
             "id": credential.public_id,
@@ -64,6 +66,19 @@ def whoami(actor: Actor) -> dict[str, Any]:
         "role": actor.role if organization or actor.kind is not PrincipalKind.USER else "none",
         "tenant": actor.tenant.name,
         "organization": {"id": organization.id, "slug": organization.slug} if organization else None,
+    }
+
+
+def _delegation_of(actor: Actor) -> dict[str, Any] | None:
+    grant = actor.delegation
+    if grant is None:
+        return None
+    return {
+        "id": encode("dlg", grant.id),
+        "scopes": grant.scopes.texts(),
+        "expires_at": grant.expires_at,
+        "uses_left": grant.uses_left,
+        "via": shown(grant.via) if grant.via else None,
     }
 
 
@@ -165,7 +180,7 @@ def rotate_key(
         raise SecretOutgoing
     if actor.credential.id != key.id:
         require_grantable(actor, Scopes.parse(key.scopes))
-        _require_mintable(actor, principal_of(key))
+        require_mintable(actor, principal_of(key))
         narrowed(actor, key.allowed_ips)
     return rotate(key, actor.tenant, overlap=timedelta(seconds=overlap_seconds), by=actor)
 
@@ -187,7 +202,7 @@ def principal_of(key: Key) -> Principal:
 
 def require_grantable(actor: Actor, scopes: Scopes) -> None:
     """Raise ScopeExceeded unless the actor's credential holds all of `scopes`: nobody grants more than they hold."""
-    missing = scopes.missing_from(actor.credential.scopes)
+    missing = scopes.missing_from(actor.scopes)
     if missing:
         raise ScopeExceeded(
             f"Your credential does not hold: {', '.join(missing)}.",
@@ -209,7 +224,7 @@ def _mint(
 ) -> MintedKey:
     asked = Scopes.parse(scopes)
     require_grantable(actor, asked)
-    _require_mintable(actor, principal)
+    require_mintable(actor, principal)
     if allowed_origins and kind != "publishable":
         raise ValidationFailed(
             "Only a publishable key has allowed_origins: a secret key has no place in a browser."
@@ -245,7 +260,7 @@ def _oneself(actor: Actor) -> Principal:
     return cast(Principal, row)
 
 
-def _require_mintable(actor: Actor, principal: Principal) -> None:
+def require_mintable(actor: Actor, principal: Principal) -> None:
     """Raise MintingRefused or RoleExceedsOwn unless `actor` may hold a credential of `principal`.
 
     People mint for themselves and for machines. An agent, also one that acts through what it minted, gets no other

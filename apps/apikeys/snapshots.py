@@ -17,10 +17,14 @@ _PREFIXES = {
 
 
 def chain_after(minter: Actor | None) -> tuple[PrincipalRef, ...]:
-    """The chain of what `minter` mints: its own chain, itself, who answers for it, for whom it acts. Nobody twice."""
+    """The chain of what `minter` mints: its own chain, itself, who answers for it, for whom it acts. Nobody twice.
+
+    Who passed on the delegation by which it acts comes before the one for whom.
+    """
     if minter is None:
         return ()
-    others = [one for one in (minter.owner, minter.on_behalf_of) if one is not None]
+    via = minter.delegation.via if minter.delegation is not None else None
+    others = [one for one in (minter.owner, via, minter.on_behalf_of) if one is not None]
     return joined(minter.credential.chain, [minter.principal], others)
 
 

@@ -13,8 +13,9 @@ from django.http import HttpRequest
 from django.http.request import split_domain_port
 from django.http.response import HttpResponseBase
 
+from apps.accounts.oauth import audiences
 from apps.apikeys import cors, resolver
-from apps.apikeys.errors import OrganizationRequired, PublishableKeyNeeded, TenantUnnamed
+from apps.apikeys.errors import CookiesNeedOwnHost, OrganizationRequired, PublishableKeyNeeded, TenantUnnamed
 from apps.apikeys.lookup import Found, TenantRow, find_console, find_host, knows_origin, standing_outside
 from apps.apikeys.network import allows_origin, client_address
 from apps.core.actor import Actor, Call, Edge, TenantRef, anybody
@@ -69,12 +70,15 @@ class Visit:
         else:
             self._show(text, session, in_public=in_public)
 
-    def arrive_at_sign_in(self) -> TenantRow:
+    def arrive_at_sign_in(self, *, cookies: bool = False) -> TenantRow:
         """Read host, origin and publishable key of a call that signs somebody in, and say to which tenant.
 
-        The session token is the sign-in's own to read. Raises a Problem: TenantUnnamed when nothing names a tenant.
+        The session token is the sign-in's own to read. Raises a Problem: TenantUnnamed when nothing names a tenant,
+        CookiesNeedOwnHost for a call by `cookies` to a host that all tenants share.
         """
         self.host = host_of(self.request)
+        if cookies and not self.host:
+            raise CookiesNeedOwnHost
         self.origin = cors.origin_of(self.request)
         text = str(self.request.META.get("HTTP_PACKMULE_KEY") or "")
         if text and not cors.is_preflight(self.request):
@@ -117,12 +121,21 @@ class Visit:
         """Name the tenant and the limits in the answer, and let the website read it where it may."""
         for name, value in self.headers.items():
             response.headers.setdefault(name, value)
+        if challenge := response.headers.get("WWW-Authenticate"):
+            where = audiences.resource_metadata(self.request)
+            response.headers["WWW-Authenticate"] = f'{challenge}, resource_metadata="{where}"'
         if self.tenant is not None:
             response.headers["Packmule-Tenant"] = self.tenant.name
         if self.origin:
             cors.vary(response)
             if self._may_read():
                 cors.allow(response, self.origin)
+
+    @property
+    def named_origin(self) -> str:
+        """The website that calls, where the publishable key names that very origin; '' otherwise."""
+        named = self.found is not None and self.origin in self.found.allowed_origins
+        return self.origin if named else ""
 
     @property
     def host_tenant(self) -> UUID | None:
@@ -175,6 +188,7 @@ class Visit:
             host=self.host,
             environment=str(meta.get("HTTP_PACKMULE_ENVIRONMENT") or ""),
             organization=str(meta.get("HTTP_PACKMULE_ORGANIZATION") or ""),
+            on_behalf_of=str(meta.get("HTTP_PACKMULE_ON_BEHALF_OF") or ""),
             expect_tenant=str(meta.get("HTTP_PACKMULE_EXPECT_TENANT") or ""),
             origin=self.origin,
             in_public=in_public,

@@ -53,9 +53,14 @@ def write(actor: Actor, operation: Operation[..., Any], resource: Any, changes: 
 
 
 def _touch(event: Event, changes: list[Change]) -> None:
-    """Make the event findable by what it changed or pointed at beside its resource; most do neither."""
+    """Make the event findable by what it changed or pointed at beside its resource, and by the delegation behind it.
+
+    Most have neither.
+    """
     shown = changes[:MAX_CHANGES]
     others = dict.fromkeys(thing for change in shown for thing in (change.public_id, *change.references))
+    if by := (event.on_behalf_of or {}).get("delegation"):
+        others[by] = None
     others.pop(event.resource_id or "", None)
     if others:
         columns = {"organization_id": event.organization_id, "request_id": event.request_id}
@@ -89,8 +94,11 @@ def _mirror(actor: Actor, operation: Operation[..., Any], event: Event) -> None:
         owner_id = owners.get()
     with walls.enter(actor.home, owner_id):
         owner = Organization.objects.filter(pk=owner_id).first() if owner_id else None
+        told = circumstances(actor, operation)
+        if told["on_behalf_of"]:
+            told["on_behalf_of"]["name"] = ""
         Event(
-            **circumstances(actor, operation),
+            **told,
             resource_type=event.resource_type,
             resource_id=event.resource_id,
             organization_id=owner_id,

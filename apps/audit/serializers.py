@@ -36,6 +36,12 @@ class WhoOutput(Output):
     name = CharField(allow_blank=True)
 
 
+class ForWhomOutput(WhoOutput):
+    """For whom it was done, and by which delegation."""
+
+    delegation = CharField(required=False, help_text="The id of the delegation.")
+
+
 class TrailCredentialOutput(Output):
     """Through which credential; `chain` names who minted it, the first minter first."""
 
@@ -67,7 +73,7 @@ class EntryOutput(Output):
     operation = CharField()
     risk = CharField()
     actor = WhoOutput()
-    on_behalf_of = WhoOutput(allow_null=True)
+    on_behalf_of = ForWhomOutput(allow_null=True)
     owner = WhoOutput(allow_null=True, help_text="Who answers for the agent that acted.")
     credential = TrailCredentialOutput()
     resource = TrailResourceOutput(allow_null=True)

@@ -44,7 +44,7 @@ def circumstances(actor: Actor, operation: Operation[..., Any]) -> dict[str, Any
         "actor_kind": who["kind"],
         "actor_id": who["id"],
         "actor_name": who["name"],
-        "on_behalf_of": principal(actor.on_behalf_of) if actor.on_behalf_of else None,
+        "on_behalf_of": _represented(actor),
         "owner": principal(actor.owner) if actor.owner else None,
         "credential_kind": shown.kind,
         "credential_id": shown.public_id,
@@ -57,6 +57,14 @@ def circumstances(actor: Actor, operation: Operation[..., Any]) -> dict[str, Any
         "ip": _address(call.ip),
         "reason": clean_text(call.reason),
     }
+
+
+def _represented(actor: Actor) -> dict[str, Any] | None:
+    """For whom it was done, and by which delegation."""
+    if actor.on_behalf_of is None:
+        return None
+    by = {"delegation": encode("dlg", actor.delegation.id)} if actor.delegation else {}
+    return {**principal(actor.on_behalf_of), **by}
 
 
 def _address(text: str | None) -> str | None:

@@ -87,6 +87,25 @@ _CREDENTIAL_PREFIXES = {"session": "ses", "oauth": "tok", "hand-off": "hof"}
 
 
 @dataclass(frozen=True, slots=True)
+class Delegated:
+    """The delegation by which an actor acts for somebody else. It lies in `tenant`.
+
+    `scopes` is what it allows and `expires_at` until when, with those that it was passed on from; `rows` are their ids,
+    its own first. `limits` are the delegator and who passed it on, each with the role, and what that allows where it is
+    a custom one, within which they may do it themselves; `via` is who passed it on.
+    """
+
+    id: UUID
+    tenant: TenantRef
+    scopes: Scopes
+    expires_at: datetime
+    rows: tuple[UUID, ...]
+    limits: tuple[tuple[PrincipalRef, str, Scopes | None], ...]
+    uses_left: int | None = None
+    via: PrincipalRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """The outer circumstances of one call, for the trail. `reason` is what a person typed in the admin."""
 
@@ -103,7 +122,8 @@ class Actor:
 
     `home` is the tenant whose directory holds the principal, `tenant` the one acted on; they differ when a console
     key acts inside an environment. `role` is the role that bounds what the principal may do there, `permissions` what
-    it allows where it is a custom one (None for a built-in role), `owner` the person who answers for an agent.
+    it allows where it is a custom one (None for a built-in role), `owner` the person who answers for an agent. Who acts
+    `on_behalf_of` somebody does so by a `delegation`; `role` is then what they have in common.
     """
 
     principal: PrincipalRef
@@ -117,6 +137,13 @@ class Actor:
     on_behalf_of: PrincipalRef | None = None
     is_operator: bool = False
     permissions: Scopes | None = None
+    delegation: Delegated | None = None
+
+    @property
+    def scopes(self) -> Scopes:
+        """What the actor may ask for, and hand on: its credential's scopes, within those of the delegation it uses."""
+        held = self.credential.scopes
+        return held if self.delegation is None else held.shared_with(self.delegation.scopes)
 
     @property
     def kind(self) -> PrincipalKind:
@@ -130,8 +157,13 @@ class Actor:
 
     @property
     def involves_agent(self) -> bool:
-        """True when an agent acts or minted the credential somewhere up its chain (policy treats both alike)."""
-        return any(p.kind is PrincipalKind.AGENT for p in (self.principal, *self.credential.chain))
+        """True when an agent acts, minted the credential somewhere up its chain, or passed the delegation on.
+
+        Policy treats all of them alike.
+        """
+        via = self.delegation.via if self.delegation is not None else None
+        behind = (self.principal, *self.credential.chain, *([via] if via is not None else ()))
+        return any(p.kind is PrincipalKind.AGENT for p in behind)
 
     @property
     def is_tenant_wide(self) -> bool:

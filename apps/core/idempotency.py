@@ -59,10 +59,8 @@ class Asked:
             raise MalformedRequest(
                 "Idempotency-Key takes 1 to 255 printable ASCII characters without blanks."
             )
-        where = [
-            request.path,
-            *(request.headers.get(f"Packmule-{name}", "") for name in ("Environment", "Organization")),
-        ]
+        said = ("Environment", "Organization", "On-Behalf-Of")
+        where = [request.path, *(request.headers.get(f"Packmule-{name}", "") for name in said)]
         meant = orjson.dumps(
             [where, arguments], default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
         )

@@ -154,7 +154,9 @@ def _drop_limits(schema: Document) -> None:
 def _own_schema(field: Any) -> Document | None:
     """Return the schema of a field whose form spectacular does not know; None for the others."""
     if isinstance(field, fields.IdField):
-        return {"type": "string", "pattern": f"^{ids.pattern(field.prefix)}$"}
+        prefixes = "|".join(getattr(field, "prefixes", (field.prefix,)))
+        wanted = f"({prefixes})" if "|" in prefixes else prefixes
+        return {"type": "string", "pattern": f"^{ids.pattern(wanted)}$"}
     if isinstance(field, fields.TimestampField):
         return {"type": "string", "format": "date-time"}
     if isinstance(field, serializers.ChoiceField):

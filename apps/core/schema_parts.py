@@ -42,7 +42,11 @@ HEADERS: dict[str, Document] = {
     for name, description, schema in (
         ("Packmule-Environment", "Act in an environment of the organization, with a console key.", {}),
         ("Packmule-Organization", "Act inside this organization of the tenant.", {"pattern": "^org_"}),
-        ("Packmule-On-Behalf-Of", "Use a delegation of this user.", {"pattern": "^usr_"}),
+        (
+            "Packmule-On-Behalf-Of",
+            "Act for this user or service account, or by this delegation.",
+            {"pattern": "^(usr|svc|dlg)_"},
+        ),
         ("Packmule-Expect-Tenant", "Refuse (409 tenant_mismatch) unless this is the tenant acted on.", {}),
         (
             "Idempotency-Key",

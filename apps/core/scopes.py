@@ -51,6 +51,18 @@ class Scope:
         includes = self.action in ("*", other.action) or (self.action == "write" and other.action == "read")
         return includes and self.selector in ("", other.selector)
 
+    def shared_with(self, other: "Scope") -> "Scope | None":
+        """The widest scope that both cover; None where there is none."""
+        if self.covers(other) or other.covers(self):
+            return other if self.covers(other) else self
+        narrow = {self.action, other.action} - {"*"}
+        if self.resource != other.resource or (self.selector and other.selector not in ("", self.selector)):
+            return None
+        if len(narrow) > 1 and narrow != {"read", "write"}:
+            return None
+        action = "read" if "read" in narrow else next(iter(narrow), "*")
+        return Scope(self.resource, action, self.selector or other.selector)
+
 
 class Scopes(frozenset[Scope]):
     """A set of scopes, held together."""
@@ -72,6 +84,11 @@ class Scopes(frozenset[Scope]):
     def missing_from(self, held: "Scopes") -> list[str]:
         """Those of this set that `held` does not cover, as sorted texts: what a minter may not hand on."""
         return sorted(str(scope) for scope in self if not held.allow(scope))
+
+    def shared_with(self, other: "Scopes") -> "Scopes":
+        """What both allow: of each pair of scopes the part that they have in common."""
+        pairs = (mine.shared_with(theirs) for mine in self for theirs in other)
+        return Scopes(shared for shared in pairs if shared is not None)
 
     def texts(self) -> list[str]:
         """The scopes as sorted texts, as they are stored and shown."""
