@@ -21,6 +21,12 @@ NEW_KEY = Remedy(
 )
 
 
+def rotation(shown: str) -> Remedy:
+    """What gets another secret for the key with the id `shown`."""
+    command, path = f"manage.py keys rotate {shown}", f"/v1/keys/{shown}/rotate"
+    return Remedy(command, "POST", path, {"overlap_seconds": 0})
+
+
 class KeyMalformed(Unauthenticated):
     """What was sent as a key does not look like one."""
 
@@ -70,11 +76,69 @@ class HandOffEnded(Unauthenticated):
     advice = "Open the environment anew from the console."
 
 
+class TokenBroken(Unauthenticated):
+    """What was sent begins like a token and lost its end, or was changed."""
+
+    code, title = "token_broken", "The token is incomplete"
+    advice = "Copy it again, or sign in again."
+
+
+class TokenKindWrong(Unauthenticated):
+    """A refresh token or a client's secret was sent where an access token belongs."""
+
+    code, title = "token_kind_wrong", "That is no access token"
+    advice = (
+        "Exchange a refresh token at the tenant's token endpoint, and send the access token that comes back."
+    )
+
+
+class TokenUnknown(Unauthenticated):
+    """The access token is none of the tenant that it names, or it was revoked."""
+
+    code, title = "token_unknown", "Nobody has that token here"
+    advice = "Refresh it, or sign in again; see the authorization server in `resource_metadata`."
+
+
+class TokenExpired(Unauthenticated):
+    """The access token's time is over."""
+
+    code, title = "token_expired", "The token has expired"
+    advice = "Exchange the refresh token for a new one, or sign in again."
+
+
+class TokenEnded(Unauthenticated):
+    """The person has a new password or signed out everywhere since they let the client in."""
+
+    code, title = "token_ended", "The sign-in behind this token is over"
+    advice = "Let the person sign in and allow it again."
+
+
+class TokenAudienceWrong(Unauthenticated):
+    """The access token was not given for this tenant's API."""
+
+    code, title = "token_audience_wrong", "The token is not meant for this API"
+    advice = "Ask for one with a scope of the API; `resource` may name the API and nothing else."
+
+
+class ClientStopped(Unauthenticated):
+    """The OAuth client is disabled or gone, or somebody behind it is suspended."""
+
+    code, title = "client_stopped", "The client of this token may not act"
+    advice = "Ask whoever registered the client."
+
+
 class TenantUnnamed(MalformedRequest):
     """A session token does not say which tenant it is of, and neither did the call."""
 
     code, title = "tenant_unnamed", "The call does not say which tenant it is for"
     advice = "Send the tenant's publishable key as Packmule-Key, or call the tenant's own host."
+
+
+class CookiesNeedOwnHost(MalformedRequest):
+    """A cookie of a host that all tenants share would be sent to each of them."""
+
+    code, title = "cookies_need_own_host", "Cookies work on the tenant's own host only"
+    advice = "Call the tenant's own host, or use /_allauth/app/ with X-Session-Token."
 
 
 class PublishableKeyNeeded(Unauthenticated):

@@ -36,7 +36,8 @@ class OAuthClient(Identified, Versioned):
     """A client that was registered here. allauth's row of the same id (`client`) is written after it, for its tokens.
 
     With a service account or agent it acts as that machine by client credentials; whatever people let such a client do
-    counts as the machine's doing too. `chain`, `lineage` and `minted_by` are who registered it, as keys have it.
+    counts as the machine's doing too. `chain`, `lineage`, `minted_by` and `rotated_by` are who registered it and who
+    knows its secret, as keys have it. A client that acts as a machine is as good as a key, and ends as one would.
     """
 
     id_prefix = "oac"
@@ -61,6 +62,10 @@ class OAuthClient(Identified, Versioned):
     chain = models.JSONField(default=list, help_text="Who registered it, the first one first, as snapshots")
     lineage = models.JSONField(default=list, help_text="The marks of everybody in the chain")
     minted_by = models.UUIDField(null=True, help_text="The key by which it was registered")
+    rotated_by = models.UUIDField(null=True, help_text="The key by which its secret was last rotated")
+    ends_at = models.DateTimeField(
+        null=True, help_text="When the key ends by which a machine's client was registered"
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[OAuthClientQuerySet] = OAuthClientQuerySet.as_manager()  # type: ignore[assignment]
@@ -111,7 +116,9 @@ class OAuthGrant(Identified):
         return self.name
 
 
-@unwalled("signs the tenant's id tokens; the private part is sealed, and only actors of the tenant list the others")
+@unwalled(
+    "signs the tenant's id tokens; the private part is sealed, and only actors of the tenant list the others"
+)
 class SigningKey(Identified):
     """A key that signs id tokens; the newest signs, and those that have not ended are published."""
 
