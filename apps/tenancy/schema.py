@@ -105,7 +105,12 @@ def _keep_columns(cursor: Any, model: type[Model], kept: tuple[str, ...], names:
     fields = cast("list[Field[Any, Any]]", model._meta.local_concrete_fields)
     for field in fields:
         if field.name not in kept:
-            run(cursor, "grant update ({column}) on {schema}.{table} to {org}", column=field.column, **names)
+            run(
+                cursor,
+                "grant update ({column}) on {schema}.{table} to {org}",
+                column=str(field.column),
+                **names,
+            )
 
 
 def raise_registry_walls(cursor: Any) -> None:

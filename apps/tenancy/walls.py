@@ -128,3 +128,8 @@ def current_kind() -> str:
 def current_schema() -> str:
     """The schema of the tenant that stands now, or '' outside."""
     return _connection().wall.schema
+
+
+def in_unprotected_environment() -> bool:
+    """True inside an environment that is not protected, such as `menugen/development`."""
+    return current_kind() == "environment" and not bool(getattr(_connection().tenant, "protected", True))

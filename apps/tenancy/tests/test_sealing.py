@@ -79,7 +79,11 @@ def test_texts_under_an_older_key_still_open(world: World) -> None:
 
 
 def test_outside_of_a_tenant_nothing_is_sealed(world: World) -> None:
-    for call in (lambda: seal("x", "y"), lambda: open_sealed("x", "pms1.1." + "A" * 40)):
+    calls: list[Callable[[], str]] = [
+        lambda: seal("x", "y"),
+        lambda: open_sealed("x", "pms1.1." + "A" * 40),
+    ]
+    for call in calls:
         with outside(), pytest.raises(RuntimeError):
             call()
 
