@@ -159,6 +159,13 @@ def _party(space: Space, slug: str, *, of: str) -> Party:
     return party
 
 
+def promote(space: Space, party: Party, role: str = "owner") -> None:
+    """Give the party's viewer another role. As an owner they let the party's person be suspended, or leave."""
+    with enter(space.ref):
+        viewers = Membership.objects.filter(user__email=f"viewer@{party.slug}.test")
+        viewers.filter(organization_id=party.uuid).update(role=role)
+
+
 def _tenant_wide(space: Space, label: str) -> None:
     root = ServiceAccount.objects.create(id=same_id(f"{label}:root"), name="root", role="owner")
     stranger = _user(f"{label}:stranger", "stranger@nowhere.test")
@@ -187,4 +194,4 @@ def _key(space: Space, principal: User | ServiceAccount | Agent, kind: KeyKind) 
     return minted.secret, encode("key", minted.key.id)
 
 
-__all__ = ["CONSOLE", "PASSWORD", "Party", "Space", "World", "build", "same_id"]
+__all__ = ["CONSOLE", "PASSWORD", "Party", "Space", "World", "build", "promote", "same_id"]

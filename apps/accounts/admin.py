@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import Model
 
 from apps.accounts import services as do
+from apps.accounts.authority import role_choices
 from apps.accounts.models import Agent, Machine, ServiceAccount, Status, User
 from apps.core.actor import Actor
 from apps.core.admin import StoryAdmin, site
@@ -158,7 +159,14 @@ def _offer(model: type[Model], noun: str, argument: str, verbs: dict[str, Any]) 
             target,
             applies=_is_suspended,
         ),
-        Action(verbs["update"], "Change", "The change counts from the next call on.", target, initial=known),
+        Action(
+            verbs["update"],
+            "Change",
+            "The change counts from the next call on.",
+            target,
+            initial=known,
+            choices={"role": role_choices},
+        ),
     )
     if "delete" in verbs:
         gone = "It is deleted with its keys and cannot be brought back. Suspending can be undone."
@@ -180,6 +188,7 @@ act_above(
         "Create an agent",
         "The agent belongs to this organization and you answer for it. It can do nothing until it has a key.",
         fields=("name", "purpose", "role"),
+        choices={"role": role_choices},
     ),
 )
 act_above(
@@ -189,6 +198,7 @@ act_above(
         "Create a service account",
         "It belongs to this organization and can do nothing until it has a key.",
         fields=("name", "role"),
+        choices={"role": role_choices},
     ),
 )
 

@@ -4,7 +4,9 @@ from django.urls import path
 
 from apps.accounts import services as do
 from apps.accounts.mails import api as mails
+from apps.accounts.oauth import api as oauth
 from apps.accounts.ownership import change_owner
+from apps.accounts.signin import api as signin
 from apps.core.endpoints import endpoint
 
 urlpatterns = [
@@ -33,4 +35,6 @@ urlpatterns = [
         endpoint(POST=do.activate_service_account, status=200),
     ),
     *mails.urlpatterns,
+    *oauth.urlpatterns,
+    *signin.urlpatterns,
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from apps.accounts.errors import (
@@ -56,10 +57,11 @@ def require_built_in(actor: Actor) -> str:
     return role_of(actor).name
 
 
-def grantable_roles(actor: Actor, within: UUID | None) -> list[tuple[str, str]]:
-    """Name and label of each role that `actor` may give in the organization `within`."""
-    own = role_of(actor)
-    return [(role.name, role.label) for role in all_roles(within) if own.may_grant(role)]
+def role_choices(actor: Actor, row: Any) -> list[tuple[str, str]]:
+    """Name and label of each role that `actor` may give in the organization of `row`, for None in its own."""
+    here = actor.organization.id if actor.organization else None
+    own, known = role_of(actor), all_roles(here if row is None else row.organization_id)
+    return [(role.name, role.label) for role in known if own.may_grant(role)]
 
 
 def _unknown(name: str, within: UUID | None) -> RoleUnknown:

@@ -98,7 +98,7 @@ def answerable(actor: Actor) -> PrincipalRef:
 def owned_by(actor: Actor, owner: PrincipalRef) -> dict[str, Any]:
     """The columns of an agent that `actor` makes and `owner` (see `answerable`) answers for."""
     home = actor.home.id if actor.is_away else None
-    if home is None and actor.kind is PrincipalKind.AGENT:
+    if home is None and actor.kind is PrincipalKind.AGENT and actor.principal.id is not None:
         home = Agent.objects.filter(pk=actor.principal.id).values_list("owner_home_id", flat=True).first()
     return owner_columns(owner, home)
 

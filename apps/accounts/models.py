@@ -8,11 +8,8 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.db.models.functions import Now
 
-from apps.accounts.mails.models import MailTemplate
-from apps.accounts.oauth.models import OAuthClient, OAuthGrant, SigningKey
 from apps.accounts.querysets import MachineQuerySet, UserManager
 from apps.accounts.roles import ROLE_CHOICES
-from apps.accounts.signin.models import SignInSettings
 from apps.core.actor import PrincipalKind, PrincipalRef
 from apps.core.ids import Identified, encode
 from apps.core.models import Versioned

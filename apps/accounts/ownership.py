@@ -72,7 +72,7 @@ def _person(actor: Actor, agent: Agent, user_id: UUID) -> User:
     person: User | None = User.objects.visible_to(actor).filter(pk=user_id).first()
     if person is None:
         raise not_found(User, user_id)
-    seats: Any = person.memberships  # type: ignore[attr-defined] # the room above owns the model
+    seats: Any = person.memberships  # the room above owns the model
     held = list(seats.filter(organization_id=agent.organization_id).values_list("role", flat=True))
     _require_fit(person, agent, held)
     return person

@@ -16,7 +16,7 @@ from apps.core.scopes import Scope, Scopes
 OWNERS_ONLY = Scope("organizations", "own")
 _MANAGED_BY_ADMINS = frozenset(
     {"organizations", "members", "roles", "teams", "invitations", "users", "policy", "billing"}
-    | {"mail-templates", "sign-in-providers", "sign-in-settings"}
+    | {"mail-templates", "sign-in-providers", "sign-in-settings", "oauth-clients", "oauth-signing-keys"}
 )
 
 
@@ -49,8 +49,9 @@ def custom_role(name: str, label: str, permissions: Scopes) -> Role:
 
 
 def _administers(scope: Scope) -> bool:
-    # A wildcard that would include what is the owners' is theirs too.
-    return scope.resource != "*" and not scope.covers(OWNERS_ONLY) and not OWNERS_ONLY.covers(scope)
+    # A wildcard that would include what is the owners' is theirs too, and so is one for a single organization.
+    anywhere = Scope(scope.resource, scope.action)
+    return scope.resource != "*" and not anywhere.covers(OWNERS_ONLY) and not OWNERS_ONLY.covers(scope)
 
 
 def _develops(scope: Scope) -> bool:

@@ -117,7 +117,7 @@ def _is_alive(row: Key) -> bool:
 
 
 def _machines(model: type[Agent | ServiceAccount], nobody: str) -> Any:
-    def choices(actor: Actor) -> list[tuple[str, str]]:
+    def choices(actor: Actor, _row: Key | None) -> list[tuple[str, str]]:
         rows = model.objects.visible_to(actor).order_by("name")[:200]
         return [("", nobody), *((row.public_id, row.name) for row in rows)]
 

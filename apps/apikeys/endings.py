@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID, uuid5
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from apps.accounts import hooks as accounts
 from apps.accounts.models import Agent, Machine, User
-from apps.accounts.querysets import MachineQuerySet
 from apps.apikeys import halts
 from apps.apikeys.halts import Behind
 from apps.apikeys.minting import revoke
@@ -117,7 +116,7 @@ def _answered_by(owner: Behind, organizations: list[UUID], *, only: UUID | None 
         yield from (Behind(environment.id, _AGENT, pk) for pk in away)
 
 
-def _agents_of(owner: Behind, home: UUID | None) -> MachineQuerySet:
+def _agents_of(owner: Behind, home: UUID | None) -> QuerySet[Agent, UUID]:
     owned = {"owner_kind": owner.kind.value, "owner_id": owner.id, "owner_home_id": home}
     return Agent.objects.filter(**owned).values_list("pk", flat=True)
 

@@ -46,11 +46,12 @@ class Behind:
 def marks_of(actor: Actor, *, chain: bool = True) -> list[UUID]:
     """The marks of everybody behind what `actor` makes: itself, the `chain` of its credential, and for whom it acts.
 
-    The chain is taken to be of the actor's home. A key's may not be: its index row has the right marks. A delegation
-    has a mark too, by which is found what was made through it.
+    The chain is taken to be of the actor's home. A key's may not be: its index row has the right marks, as the client
+    of a token has. A delegation has a mark too, by which is found what was made through it.
     """
     behind = (actor.principal, *(actor.credential.chain if chain else ()))
-    marks = [Behind(actor.home.id, one.kind, one.id).mark for one in behind if one.id]
+    own = [Behind(actor.home.id, one.kind, one.id).mark for one in behind if one.id]
+    marks = joined(own, actor.credential.lineage)
     if actor.delegation is None:
         return marks
     place, givers = actor.delegation.tenant.id, [giver for giver, _, _ in actor.delegation.limits]

@@ -142,7 +142,7 @@ def digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def issue(*, nonce_digest: bytes, owner_organization_id: UUID | None, **about: Any) -> tuple[HandOff, str]:
+def issue(*, nonce_digest: bytes, owner_organization_id: UUID, **about: Any) -> tuple[HandOff, str]:
     """A new hand-off and its one-time code, which exists nowhere else. `about` are the row's other columns.
 
     What the organization opened long ago is forgotten meanwhile.

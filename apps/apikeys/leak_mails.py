@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.db.models import QuerySet
+
 from apps.accounts.mails.sending import send
 from apps.accounts.models import User
 from apps.apikeys.leaks import Leak, on_leak
@@ -31,11 +33,11 @@ def register() -> None:
 
 
 def _answering(key: Key) -> Iterable[User]:
-    people = User.objects.filter(status="active")
+    people: QuerySet[User] = User.objects.filter(status="active")
     if key.user_id is not None:
         return people.filter(pk=key.user_id)
     agent = key.agent
     if agent is not None and agent.owner_kind == PrincipalKind.USER and agent.owner_home_id is None:
-        return people.filter(pk=agent.owner_id)
-    seats = Membership.objects.filter(organization_id=key.organization_id, role="owner")
+        return people.filter(pk=agent.owner_id)  # type: ignore[misc] # a person has an id
+    seats = Membership.objects.filter(organization=key.organization_id, role="owner")
     return people.filter(pk__in=seats.values("user_id"))

@@ -7,7 +7,7 @@ ended only when the whole of it was sent, so that nobody ends, or learns of, a k
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,7 +74,7 @@ def get_pattern(_actor: Actor) -> dict[str, Any]:
     open=True,
     records_itself=True,
 )
-def report_leaked_keys(actor: Actor, *, keys: list[Mapping[str, str]]) -> dict[str, Any]:
+def report_leaked_keys(actor: Actor, *, keys: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """Report keys that were found in the open: each that is alive is revoked at once, with everything that it minted.
 
     Takes no credential. A key counts only when the whole of it is sent. Publishable keys are meant to be read by

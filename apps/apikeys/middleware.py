@@ -153,7 +153,7 @@ def _serve_browser(request: HttpRequest, get_response: GetResponse) -> HttpRespo
         except (Problem, Error) as refusal:
             return problem_response(problem_for(refusal, request), request)
         request.tenant, request.tenant_row = tenant.ref, tenant  # type: ignore[attr-defined]
-        request.urlconf = settings.TENANT_TYPES[tenant.kind]["URLCONF"]  # type: ignore[attr-defined]
+        request.urlconf = str(settings.TENANT_TYPES[tenant.kind]["URLCONF"])
         standing = None if request.path_info.startswith(SIGN_IN_PATHS) else NO_ORGANIZATION
         with enter(tenant.ref, standing):
             response = get_response(request)

@@ -137,7 +137,7 @@ def rotate(key: Key, tenant: TenantRef, *, overlap: timedelta, by: Actor) -> Min
         index.previous_digest = index.digest if overlap else None
         index.previous_until = clock.now() + overlap if overlap else None
         index.digest = digest(secret)
-        rotator = _key_of(by)
+        rotator = key_of(by)
         if rotator is not None and rotator != key.pk:
             index.rotated_by = _living_minter(rotator)
         if rotator != key.pk:
@@ -156,16 +156,22 @@ def revoke(key_ids: Iterable[UUID]) -> int:
 
     Repeated until nothing is found: a key that was being minted meanwhile shows up once its minter's lock is free.
     """
-    ids, revoked = list(key_ids), []
+    with transaction.atomic(savepoint=False):
+        revoked = _revoked(list(key_ids))
+        for hook in _on_revoked if revoked else ():
+            hook(revoked)
+    return len(revoked)
+
+
+def _revoked(ids: list[UUID]) -> list[UUID]:
+    revoked: list[UUID] = []
     with registry(), connection.cursor() as cursor:
         while ids:
             cursor.execute(_REVOKE, {"ids": ids, "now": clock.now()})
             if not (found := [row[0] for row in cursor.fetchall()]):
                 break
             revoked += found
-    for hook in _on_revoked if revoked else ():
-        hook(revoked)
-    return len(revoked)
+    return revoked
 
 
 def checked_origins(origins: Sequence[str], tenant: TenantRef) -> list[str]:
@@ -201,7 +207,7 @@ def _refused(problem: type[OriginRefused | IpRefused], place: int, detail: str) 
 def _write_index(index: KeyIndex, minter: Actor | None) -> None:
     with registry():
         if minter is not None:
-            shown = _key_of(minter)
+            shown = key_of(minter)
             index.minted_by = None if shown is None else _living_minter(shown)
             index.lineage = halts.joined(index.lineage, _lineage_of(minter, index.minted_by))
         index.save(force_insert=True)
@@ -215,9 +221,12 @@ def _lineage_of(minter: Actor, shown: KeyIndex | None) -> list[UUID]:
     return halts.joined(shown.lineage, halts.marks_of(minter, chain=False))
 
 
-def _key_of(actor: Actor | None) -> UUID | None:
-    """The key that the actor showed; None for sessions, the system and nobody."""
-    return actor.credential.id if actor is not None and actor.credential.kind in KEY_WORDS else None
+def key_of(actor: Actor | None) -> UUID | None:
+    """The key that the actor showed, or by which the client of its token was registered; None for everybody else."""
+    if actor is None:
+        return None
+    shown = actor.credential
+    return shown.id if shown.kind in KEY_WORDS else shown.minted_by
 
 
 def _bounded(expires_at: datetime, minter: Actor | None) -> datetime:

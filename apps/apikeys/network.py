@@ -37,7 +37,7 @@ def lies_within(network: str, networks: Sequence[str]) -> bool:
     """True when all of `network` lies in one of `networks` (CIDR texts)."""
     (inner,) = read_networks((network,))
     ends = (inner.network_address, inner.broadcast_address)
-    return any(all(is_in(end, [outer]) for end in ends) for outer in networks(tuple(networks)))
+    return any(all(is_in(end, [outer]) for end in ends) for outer in read_networks(tuple(networks)))
 
 
 def read_network(text: str) -> str:

@@ -5,6 +5,7 @@ One reader for each kind of credential; the resolver knows no other difference b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -15,6 +16,7 @@ from django.db import connection
 from django.utils.crypto import constant_time_compare
 
 from apps.accounts.models import User
+from apps.accounts.signin.factors import FACTORS
 from apps.apikeys import errors
 from apps.apikeys.lookup import Found
 from apps.core import clock
@@ -24,8 +26,9 @@ from apps.core.actor import PrincipalKind
 class PrincipalRow(NamedTuple):
     """What its home tells of a credential: its own bounds, whose it is, and where that one may act.
 
-    `expires_at` and `kind` (of the principal) are there where the home says what the registry does not, `permissions`
-    where a machine has a custom role.
+    `expires_at`, `kind` (of the principal) and `organization_id` are there where the home says what the registry does
+    not, `permissions` where a machine has a custom role. `unused_roles` are those, as JSON, for which the home wants a
+    second factor while this person has none. `lineage` and `minted_by` are of the client of a token.
     """
 
     name: str
@@ -44,16 +47,26 @@ class PrincipalRow(NamedTuple):
     expires_at: datetime | None = None
     kind: PrincipalKind | None = None
     permissions: str | None = None
+    organization_id: UUID | None = None
+    unused_roles: str = "[]"
+    lineage: tuple[UUID, ...] = ()
+    minted_by: UUID | None = None
 
 
 _NO_OWNER = "null, null::uuid, null, false"
 #: A person's role is said by their memberships, as JSON, the oldest first; a machine's by its own row.
-_SEATS_OF_PERSON = (
+SEATS_OF_PERSON = (
     "select coalesce(json_agg(json_build_object('id', place.id, 'slug', place.slug, 'role', seat.role, "
     "'permissions', own.permissions) order by seat.created_at, seat.id), '[]') from orgs_membership seat "
     "join orgs_organization place on place.id = seat.organization_id "
     "left join orgs_role own on own.organization_id = seat.organization_id and own.slug = seat.role "
     "where seat.user_id = principal.id"
+)
+#: The roles for which the tenant wants a second factor; none for a person who has one.
+UNUSED_ROLES = (
+    "case when exists (select from mfa_authenticator known where known.user_id = principal.id "  # noqa: S608 - constants only
+    f"and known.type in ({', '.join(repr(str(one)) for one in FACTORS)})) then '[]' "
+    "else coalesce((select wanted.second_factor_for::text from accounts_signinsettings wanted), '[]') end"
 )
 #: What a machine's role allows where it is one of its organization's own; null for a built-in role.
 _PERMISSIONS_OF_MACHINE = (
@@ -73,7 +86,7 @@ _PRINCIPALS = {
     "us": (
         (
             "principal.id, coalesce(nullif(principal.name, ''), principal.email), principal.status, "
-            f"({_SEATS_OF_PERSON})::text, null, null::uuid, null, principal.is_operator"
+            f"({SEATS_OF_PERSON})::text, null, null::uuid, null, principal.is_operator"
         ),
         "join accounts_user principal on principal.id = key.user_id",
     ),
@@ -95,7 +108,7 @@ _READ_KEY = {
 _READ_SESSIONS = (
     "select opened.session_data, principal.id, principal.password, principal.signed_out_at, opened.expire_date, "  # noqa: S608 - constants only
     "coalesce(nullif(principal.name, ''), principal.email), principal.status, "
-    f"({_SEATS_OF_PERSON})::text, principal.is_operator from django_session opened "
+    f"({SEATS_OF_PERSON})::text, principal.is_operator, {UNUSED_ROLES} from django_session opened "
     "join usersessions_usersession entry on entry.session_key = opened.session_key "
     "join accounts_user principal on principal.id = entry.user_id "
     "where {which} and opened.expire_date > %s"
@@ -112,6 +125,11 @@ def principal_kind(found: Found, row: PrincipalRow) -> PrincipalKind:
     return row.kind or _KINDS.get(found.kind, PrincipalKind.VISITOR)
 
 
+def add_reader(kind: str, reader: Callable[[Found], PrincipalRow]) -> None:
+    """Read credentials of `kind` with `reader`, which raises an Unauthenticated when there is no such any more."""
+    _READERS[kind] = reader
+
+
 def read_principal(found: Found) -> PrincipalRow:
     """Read it where the credential is at home; that wall has to stand. One query.
 
@@ -126,7 +144,7 @@ def _read_key(found: Found) -> PrincipalRow:
         raise errors.KeyRevoked(
             "The principal or organization of this key was deleted.", remedy=errors.NEW_KEY
         )
-    return PrincipalRow(*row[:-1], permissions=row[-1])
+    return PrincipalRow(*row[:-1])._replace(permissions=row[-1])
 
 
 def _read_session(found: Found) -> PrincipalRow:
@@ -143,10 +161,9 @@ def _read_hand_off(found: Found) -> PrincipalRow:
 def _signed_in(row: tuple[Any, ...] | None) -> PrincipalRow:
     if row is None or not _is_signed_in(*row[:4]):
         raise errors.SessionEnded
-    ends, principal_id, name, status, seats, is_operator = row[4], row[1], *row[5:]
-    return PrincipalRow(
-        "", '["*"]', "[]", "[]", None, principal_id, name, status, seats, None, None, None, is_operator, ends
-    )
+    ends, principal_id, name, status, seats, is_operator, unused = row[4], row[1], *row[5:]
+    whose = (None, principal_id, name, status, seats, None, None, None, is_operator, ends)
+    return PrincipalRow("", '["*"]', "[]", "[]", *whose, unused_roles=unused)
 
 
 def _is_signed_in(data: str, user_id: UUID, password: str, signed_out_at: datetime | None) -> bool:
@@ -167,7 +184,7 @@ def _fetch(statement: str, parameters: list[Any]) -> tuple[Any, ...] | None:
     return row
 
 
-_READERS = {"session": _read_session, "handoff": _read_hand_off}
+_READERS: dict[str, Callable[[Found], PrincipalRow]] = {"session": _read_session, "handoff": _read_hand_off}
 #: Whose a kind of credential is, where that is always the same.
 _KINDS = {
     "sk": PrincipalKind.SERVICE_ACCOUNT,

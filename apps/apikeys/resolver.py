@@ -18,11 +18,12 @@ from uuid import UUID
 import orjson
 
 from apps.accounts.oauth.texts import looks_like_token
-from apps.apikeys import errors, halts, keyformat, tokens
+from apps.apikeys import errors, keyformat, tokens
+from apps.apikeys.conditions import require_conditions
 from apps.apikeys.delegations import acting
 from apps.apikeys.handoffs import digest as digest_of
 from apps.apikeys.lookup import Found, TenantRow, find_hand_off, find_home, find_key, standing_outside
-from apps.apikeys.network import allows_origin, is_allowed
+from apps.apikeys.network import allows_origin
 from apps.apikeys.people import Seat
 from apps.apikeys.principals import PrincipalRow, principal_kind, read_principal
 from apps.apikeys.seats import guessed, named_organization, organization_of, rights, seat_of
@@ -46,9 +47,6 @@ KIND_WORDS = {
     "handoff": "hand-off",
     "oauth": "oauth",
 }
-
-#: Where principals with a kind of key are managed: the prefix of their ids, and their room.
-_ROOMS = {"sk": ("svc", "service-accounts"), "ag": ("agt", "agents"), "us": ("usr", "users")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +206,7 @@ def identify_here(found: Found, target: TenantRow, presented: Presented) -> Acto
     row = read_principal(found)
     if row.organization_id is not None:
         found = replace(found, organization_id=row.organization_id)
-    _refuse_principal(found, row, presented.call)
+    require_conditions(found, row, presented.call)
     if whom is not None and not away:
         return _represented(found, target, presented, row, whom)
     if presented.guess and not away:
@@ -222,7 +220,9 @@ def identify_here(found: Found, target: TenantRow, presented: Presented) -> Acto
         _require_expected(target, presented)
         require_current(target)
         if whom is not None:
-            grant = acting.find_grant(target.ref, _delegate(found, row, whom), found.home.ref.id, whom, wanted)
+            grant = acting.find_grant(
+                target.ref, _delegate(found, row, whom), found.home.ref.id, whom, wanted
+            )
             actor = _actor(found, row, target, presented.call, grant.organization, seat)
             return acting.acting_for(actor, grant, whom)
         organization = organization_of(target, wanted)
@@ -338,30 +338,6 @@ def _opens(found: Found, digest: bytes) -> bool:
     return overlaps and keyformat.matches(digest, found.previous_digest)
 
 
-def _activation(found: Found, row: PrincipalRow) -> Remedy | None:
-    """How an admin lifts the suspension; a publishable key does not say whose it is."""
-    if found.kind not in _ROOMS:
-        return None
-    prefix, room = _ROOMS[found.kind]
-    path = f"/v1/{room}/{encode(prefix, row.principal_id)}/activate"
-    command = f"manage.py {room.replace('-', '_')} activate {encode(prefix, row.principal_id)}"
-    return Remedy(f"{command} --reason REASON", "POST", path, {"reason": "…"})
-
-
-def _refuse_principal(found: Found, row: PrincipalRow, call: Call) -> None:
-    if row.status != "active":
-        raise errors.PrincipalSuspended(
-            f"{show(row.principal_name)} is suspended.", remedy=_activation(found, row)
-        )
-    if found.halted is not None:
-        raise halts.refusal(found, row.principal_id)
-    if not is_allowed(call.ip, orjson.loads(row.allowed_ips)):
-        raise errors.AddressNotAllowed(
-            f"{encode('key', found.id)} is not allowed from {call.ip or 'a command, which has no address'}.",
-            remedy=errors.NEW_KEY,
-        )
-
-
 def _actor(
     found: Found,
     row: PrincipalRow,
@@ -389,6 +365,8 @@ def _actor(
             read_chain(orjson.loads(row.chain)),
             found.outgoing,
             found.organization_id,
+            row.lineage,
+            row.minted_by,
         ),
         call=call,
         role=role,
@@ -396,4 +374,5 @@ def _actor(
         organization=organization,
         owner=owner,
         is_operator=row.is_operator and target.kind == "console",
+        lacks_second_factor=role in orjson.loads(row.unused_roles),
     )

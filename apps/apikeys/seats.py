@@ -18,7 +18,9 @@ from apps.orgs.models import Organization
 from apps.tenancy.walls import enter
 
 
-def seat_of(found: Found, row: PrincipalRow, wanted: UUID | None, *, away: bool, anywhere: bool) -> Seat | None:
+def seat_of(
+    found: Found, row: PrincipalRow, wanted: UUID | None, *, away: bool, anywhere: bool
+) -> Seat | None:
     """The organization at home within which the key acts, with the role there; None across organizations or in none."""
     if principal_kind(found, row) is PrincipalKind.USER:
         return _seat_of_person(found, row, wanted, away=away, anywhere=anywhere)

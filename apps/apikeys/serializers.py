@@ -158,7 +158,9 @@ class DelegatedOutput(Output):
     id = IdField("dlg")
     scopes = ListField(child=CharField())
     expires_at = TimestampField()
-    uses_left = IntegerField(allow_null=True, help_text="How many changes it is still good for; null: no limit.")
+    uses_left = IntegerField(
+        allow_null=True, help_text="How many changes it is still good for; null: no limit."
+    )
     via = PrincipalOutput(allow_null=True, help_text="Who passed it on.")
 
 
@@ -180,7 +182,7 @@ class LeakedKeyInput(StrictSerializer):
 
     key = CharField(max_length=300, help_text="The whole key, as it was found.")
     url = CharField(max_length=500, required=False, allow_blank=True, help_text="Where it was found.")
-    source = CharField(
+    source = CharField(  # type: ignore[assignment]
         max_length=80,
         required=False,
         allow_blank=True,
@@ -191,7 +193,7 @@ class LeakedKeyInput(StrictSerializer):
 class LeakedKeysInput(StrictSerializer):
     """Keys that were found in the open, at most 100 in one call."""
 
-    keys = LeakedKeyInput(many=True, min_length=1, max_length=MAX_REPORTED)
+    keys = LeakedKeyInput(many=True, min_length=1, max_length=MAX_REPORTED)  # type: ignore[call-arg] # the list's
 
 
 class LeakedKeyOutput(Output):

@@ -12,7 +12,7 @@ from apps.accounts.authority import require_grantable as require_role
 from apps.accounts.machines import found
 from apps.accounts.models import Agent, ServiceAccount, User
 from apps.apikeys import serializers as forms
-from apps.apikeys.errors import AddressesExceeded, MintingRefused, ScopeExceeded, SecretOutgoing
+from apps.apikeys.errors import AddressesExceeded, MintingRefused, ScopeExceeded, SecretOutgoing, rotation
 from apps.apikeys.lineage import line_of, summary
 from apps.apikeys.minting import MintedKey, Principal, checked_ips, mint, revoke, rotate
 from apps.apikeys.models import Key, KeyKind
@@ -63,10 +63,16 @@ def whoami(actor: Actor) -> dict[str, Any]:
             "scopes": credential.scopes.texts(),
             "expires_at": credential.expires_at,
         },
-        "role": actor.role if organization or actor.kind is not PrincipalKind.USER else "none",
+        "role": _role_of(actor),
         "tenant": actor.tenant.name,
         "organization": {"id": organization.id, "slug": organization.slug} if organization else None,
     }
+
+
+def _role_of(actor: Actor) -> str:
+    """The role in the place where `actor` acts; a person at home who stands in no organization has none there."""
+    nowhere = actor.kind is PrincipalKind.USER and actor.organization is None and not actor.is_away
+    return "none" if nowhere else actor.role
 
 
 def _delegation_of(actor: Actor) -> dict[str, Any] | None:
@@ -113,6 +119,7 @@ def get_lineage(actor: Actor, *, key_id: UUID) -> dict[str, Any]:
     input=forms.KeyInput,
     output=forms.MintedKeyOutput,
     shows_secret=True,
+    renewal=rotation,
     subject=lambda minted: minted.key,
 )
 def create_key(
@@ -136,6 +143,7 @@ def create_key(
     input=forms.PrincipalKeyInput,
     output=forms.MintedKeyOutput,
     shows_secret=True,
+    renewal=rotation,
     subject=lambda minted: minted.key,
 )
 def create_service_account_key(actor: Actor, /, *, service_account_id: UUID, **asked: Any) -> MintedKey:
@@ -150,6 +158,7 @@ def create_service_account_key(actor: Actor, /, *, service_account_id: UUID, **a
     input=forms.PrincipalKeyInput,
     output=forms.MintedKeyOutput,
     shows_secret=True,
+    renewal=rotation,
     subject=lambda minted: minted.key,
 )
 def create_agent_key(actor: Actor, /, *, agent_id: UUID, **asked: Any) -> MintedKey:
@@ -164,6 +173,7 @@ def create_agent_key(actor: Actor, /, *, agent_id: UUID, **asked: Any) -> Minted
     input=forms.RotateInput,
     output=forms.MintedKeyOutput,
     shows_secret=True,
+    renewal=rotation,
     versioned=True,
     subject=lambda minted: minted.key,
 )
@@ -298,14 +308,14 @@ def narrowed(actor: Actor, networks: Sequence[str]) -> Sequence[str]:
 
     Raises AddressesExceeded.
     """
-    own = _own_networks(actor)
+    own = own_networks(actor)
     outside = [network for network in networks if own and not lies_within(network, own)]
     if outside:
         raise AddressesExceeded(f"{', '.join(outside)} lies outside of what your own key is allowed from.")
     return networks or own
 
 
-def _own_networks(actor: Actor) -> Sequence[str]:
+def own_networks(actor: Actor) -> Sequence[str]:
     """From where the actor's own key may be used; nothing for sessions, and for keys that may be used from anywhere."""
     if actor.credential.id is None:
         return ()

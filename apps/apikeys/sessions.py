@@ -11,8 +11,7 @@ from contextlib import suppress
 from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.middleware import SessionMiddleware as UsualSessionMiddleware
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
 ADMIN_PATH = "/admin/"
@@ -38,10 +37,10 @@ class SessionMiddleware(UsualSessionMiddleware):
             return
         request.session = self.SessionStore(request.COOKIES.get(HAND_OFF_COOKIE))
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Keep what changed in it. A hand-off alone begins one, so there is no cookie to set here."""
         if not is_environment_admin(request):
-            return super().process_response(request, response)  # type: ignore[arg-type,return-value]
+            return super().process_response(request, response)
         patch_vary_headers(response, ("Cookie",))
         session = request.session
         if session.modified and HAND_OFF in session and response.status_code < 500:

@@ -1,30 +1,36 @@
-"""Organizations and members in the admin."""
+"""Organizations in the admin. Their members, roles, teams and invitations are in the modules beside this one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 
 from apps.core.actor import Actor
 from apps.core.admin import StoryAdmin, site
 from apps.core.admin_actions import Action, act_above, act_on
-from apps.core.admin_story import Fact, Related, badge, code, link, relate, when
-from apps.orgs import members
+from apps.core.admin_story import Fact, Related, badge, code, relate, when
+from apps.orgs import owners
 from apps.orgs import services as do
-from apps.orgs.models import Membership, Organization
+from apps.orgs.admin_invitations import INVITE, invitations_of
+from apps.orgs.admin_members import members_of
+from apps.orgs.admin_parts import seats
+from apps.orgs.admin_roles import roles_of
+from apps.orgs.admin_teams import teams_of
+from apps.orgs.models import Organization
 
 
 @admin.register(Organization, site=site)
 class OrganizationAdmin(StoryAdmin):
-    """The organization in which a builder works now."""
+    """The organization in which a builder works now; in an environment the product's customers."""
 
     reads, reads_one = do.list_organizations, do.get_organization
-    headline = "Organization"
-    intro = "You work inside one organization at a time; switch at the top of the page."
+    headline = "Organizations"
+    intro = "Whose things are walled from each other. One works inside one at a time; switch at the top of the page."
     list_display = ["name", "slug", "created_shown"]
+    search_fields = ["name", "slug"]
 
     @admin.display(description="Founded")
     def created_shown(self, row: Organization) -> Any:
@@ -48,117 +54,18 @@ class OrganizationAdmin(StoryAdmin):
         return {"organization_id": row.pk}
 
 
-@admin.register(Membership, site=site)
-class MemberAdmin(StoryAdmin):
-    """Members, with their roles."""
-
-    reads, reads_one = members.list_members, members.get_member
-    headline = "Members"
-    intro = "People in this organization. What they may do is their role."
-    empty = "No members yet."
-    list_display = ["person_shown", "role_shown", "status_shown", "created_shown"]
-    search_fields = ["user__email", "user__name"]
-    list_filter = ["role"]
-
-    def rows(self, actor: Actor) -> QuerySet[Membership]:
-        """Those of the actor's organization."""
-        if actor.organization is None:
-            return Membership.objects.none()
-        return members.list_members(actor, organization_id=actor.organization.id).select_related(
-            "organization"
-        )
-
-    def list_target(self, actor: Actor) -> dict[str, Any]:
-        """The actor's organization."""
-        return (
-            {"organization_id": actor.organization.id} if actor.organization else {"organization_id": "org_…"}
-        )
-
-    @admin.display(description="Person")
-    def person_shown(self, row: Membership) -> str:
-        """Who it is."""
-        return row.user.email
-
-    @admin.display(description="Role")
-    def role_shown(self, row: Membership) -> str:
-        """The role."""
-        return row.get_role_display()
-
-    @admin.display(description="Status")
-    def status_shown(self, row: Membership) -> Any:
-        """Whether the person can act at all."""
-        return badge(row.user.get_status_display(), "good" if row.user.is_active else "bad")
-
-    @admin.display(description="Since")
-    def created_shown(self, row: Membership) -> Any:
-        """Since when."""
-        return when(row.created_at)
-
-    def state(self, row: Membership) -> Any:
-        """The role."""
-        return badge(row.get_role_display(), "info")
-
-    def facts(self, row: Membership) -> Sequence[Fact]:
-        """Who, and as what."""
-        return [
-            Fact("Person", link(row.user, row.user.email)),
-            Fact("Role", row.get_role_display()),
-            Fact("Id", code(row.public_id)),
-            Fact("Since", when(row.created_at)),
-        ]
-
-    def target(self, row: Membership) -> dict[str, Any]:
-        """Its organization and its id."""
-        return _member(None, row)
-
-
-def _member(_actor: Actor | None, row: Membership) -> dict[str, Any]:
-    return {"organization_id": row.organization_id, "membership_id": row.pk}
-
-
-def _own(actor: Actor, _row: object) -> dict[str, Any]:
-    return {"organization_id": actor.organization.id if actor.organization else None}
-
-
 def _itself(_actor: Actor, row: Organization) -> dict[str, Any]:
     return {"organization_id": row.pk}
 
 
-def _members_of(actor: Actor, row: Organization) -> list[list[Any]]:
-    found = Membership.objects.visible_to(actor).filter(organization_id=row.pk).select_related("user")
-    return [
-        [link(one, one.user.email), one.get_role_display(), when(one.created_at)]
-        for one in found.order_by("id")[:20]
-    ]
+def _others(actor: Actor, row: Organization) -> list[tuple[str, str]]:
+    return seats(actor, row, besides=actor.principal.id)
 
 
-act_on(
-    Organization,
-    Action(
-        do.update_organization,
-        "Rename",
-        "The new name and slug count everywhere at once; the id stays.",
-        _itself,
-        initial=lambda row: {"name": row.name, "slug": row.slug},
-    ),
-)
-act_on(
-    Membership,
-    Action(
-        members.update_member,
-        "Change role",
-        "The new role counts from the person's next call on.",
-        _member,
-        initial=lambda row: {"role": row.role},
-    ),
-    Action(
-        members.remove_member,
-        "Remove",
-        "The person loses this organization at once; their sessions and keys see nothing of it any more.",
-        _member,
-        confirms=lambda row: row.user.email,
-    ),
-)
+def _is_shared(row: Organization) -> bool:
+    return not row.personal
+
+
 act_above(
     Organization,
     Action(
@@ -166,16 +73,57 @@ act_above(
         "Found an organization",
         "You become its owner. It is walled from this one: switch to it at the top of the page.",
         fields=("name",),
+        only="console",
     ),
-)
-act_above(
-    Membership,
     Action(
-        members.add_member,
-        "Add a member",
-        "The person, who must be known in the console, sees this organization from their next page on.",
-        _own,
-        fields=("email", "role"),
+        do.create_organization,
+        "Add a customer",
+        "It begins without members and is walled from the others. Invite its owner next.",
+        fields=("name", "slug"),
+        only="environment",
     ),
 )
-relate(Organization, Related("Members", ("Person", "Role", "Since"), _members_of, "No members."))
+act_on(
+    Organization,
+    replace(INVITE, target=_itself),
+    Action(
+        do.update_organization,
+        "Rename",
+        "The new name and slug count everywhere at once; the id stays.",
+        _itself,
+        initial=lambda row: {"name": row.name, "slug": row.slug},
+    ),
+    Action(
+        owners.transfer_organization,
+        "Hand it over",
+        "The member whom you choose becomes the owner in your place, and you become an admin.",
+        _itself,
+        applies=_is_shared,
+        choices={"membership": _others},
+        only="console",
+    ),
+    Action(
+        owners.leave_organization,
+        "Leave",
+        "You lose this organization at once, with the keys that you have or made in it.",
+        _itself,
+        applies=_is_shared,
+        only="console",
+    ),
+    Action(
+        do.delete_organization,
+        "Delete",
+        "It goes with its members, agents, service accounts and keys, and cannot be brought back.",
+        _itself,
+        applies=_is_shared,
+    ),
+)
+relate(
+    Organization,
+    Related("Members", ("Person", "Role", "Since"), members_of, "No members."),
+    Related(
+        "Open invitations", ("E-mail", "Role", "Invited by", "Until"), invitations_of, "Nobody is invited."
+    ),
+    Related("Roles", ("Name", "Slug", "Allows"), roles_of, "No roles beside the built-in ones."),
+    Related("Teams", ("Name", "Slug", "Since"), teams_of, "No teams."),
+)

@@ -131,10 +131,12 @@ def _role_of_inviter(invitation: Invitation) -> Role | None:
 def _role_in(invitation: Invitation, organization_id: UUID) -> Role | None:
     if invitation.inviter_kind == PrincipalKind.USER:
         seats = Membership.objects.able().filter(organization_id=organization_id)
-        name = seats.filter(user_id=invitation.inviter_id).values_list("role", flat=True).first()
+        name = seats.filter(user=invitation.inviter_id).values_list("role", flat=True).first()
         return find_roles([name], organization_id).get(name) if name else None
-    model = _MACHINES.get(invitation.inviter_kind)
-    machine = model.objects.filter(pk=invitation.inviter_id, status=Status.ACTIVE).first() if model else None
+    model, inviter = _MACHINES.get(invitation.inviter_kind), invitation.inviter_id
+    if model is None or inviter is None:
+        return None
+    machine = model.objects.filter(pk=inviter, status=Status.ACTIVE).first()
     if machine is None or machine.organization_id not in (None, organization_id):
         return None
     return find_roles([machine.role], machine.organization_id).get(machine.role)
@@ -142,10 +144,11 @@ def _role_in(invitation: Invitation, organization_id: UUID) -> Role | None:
 
 def _is_first_owner(invitation: Invitation) -> bool:
     """True where the whole tenant's credential named the first owner of what it founded, and there is no member yet."""
-    model = _MACHINES.get(invitation.inviter_kind)
+    model, inviter = _MACHINES.get(invitation.inviter_kind), invitation.inviter_id
     away = invitation.inviter_home_id != walls.current_tenant().id
     whole = away or (
         model is not None
-        and model.objects.filter(pk=invitation.inviter_id, organization_id__isnull=True).exists()
+        and inviter is not None
+        and model.objects.filter(pk=inviter, organization_id__isnull=True).exists()
     )
     return whole and not Membership.objects.filter(organization_id=invitation.organization_id).exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 from uuid import UUID
 
 from django.db import models
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         TeamMember,
     )
 
+M = TypeVar("M", bound=models.Model)
+
 
 class OrganizationQuerySet(models.QuerySet["Organization"]):
     """Organizations of a tenant."""
@@ -32,7 +34,7 @@ class OrganizationQuerySet(models.QuerySet["Organization"]):
         return self if actor.is_tenant_wide else self.none()
 
 
-class _OfOrganizations(models.QuerySet[Any]):
+class _OfOrganizations(models.QuerySet[M]):
     """Rows that belong to organizations."""
 
     def visible_to(self, actor: Actor) -> Self:
@@ -42,7 +44,7 @@ class _OfOrganizations(models.QuerySet[Any]):
         return self if actor.is_tenant_wide else self.none()
 
 
-class MembershipQuerySet(_OfOrganizations, models.QuerySet["Membership"]):
+class MembershipQuerySet(_OfOrganizations["Membership"]):
     """Members of organizations."""
 
     def owners(self) -> MembershipQuerySet:
@@ -54,19 +56,19 @@ class MembershipQuerySet(_OfOrganizations, models.QuerySet["Membership"]):
         return self.filter(user__status=Status.ACTIVE)
 
 
-class RoleQuerySet(_OfOrganizations, models.QuerySet["Role"]):
+class RoleQuerySet(_OfOrganizations["Role"]):
     """Custom roles of organizations."""
 
 
-class TeamQuerySet(_OfOrganizations, models.QuerySet["Team"]):
+class TeamQuerySet(_OfOrganizations["Team"]):
     """Teams of organizations."""
 
 
-class TeamMemberQuerySet(_OfOrganizations, models.QuerySet["TeamMember"]):
+class TeamMemberQuerySet(_OfOrganizations["TeamMember"]):
     """Members of teams."""
 
 
-class InvitationQuerySet(_OfOrganizations, models.QuerySet["Invitation"]):
+class InvitationQuerySet(_OfOrganizations["Invitation"]):
     """Invitations to organizations."""
 
     def pending(self) -> InvitationQuerySet:

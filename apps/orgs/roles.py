@@ -24,6 +24,7 @@ from apps.orgs import permissions
 from apps.orgs import serializers as forms
 from apps.orgs.errors import RoleInUse, RoleSlugTaken, TooManyRoles
 from apps.orgs.models import Invitation, Membership, Role
+from apps.orgs.querysets import RoleQuerySet
 from apps.orgs.services import require_organization
 
 MOST_ROLES = 100
@@ -157,7 +158,7 @@ def read_custom_roles(
     return {row.slug: row.allowed for row in rows}
 
 
-def _roles(actor: Actor, organization_id: UUID) -> Any:
+def _roles(actor: Actor, organization_id: UUID) -> RoleQuerySet:
     return Role.objects.visible_to(actor).filter(organization_id=organization_id)
 
 

@@ -127,7 +127,7 @@ class OwnMembershipOutput(Output):
 class OwnMembershipsOutput(Output):
     """All memberships of one's own."""
 
-    data = OwnMembershipOutput(many=True)
+    data = OwnMembershipOutput(many=True)  # type: ignore[assignment]
     next_cursor = CharField(allow_null=True)
 
 
@@ -171,7 +171,7 @@ class OfferedRoleOutput(RoleOutput):
 class RolesOutput(Output):
     """All roles of an organization, the built-in ones first."""
 
-    data = OfferedRoleOutput(many=True)
+    data = OfferedRoleOutput(many=True)  # type: ignore[assignment]
     next_cursor = CharField(allow_null=True)
 
 

@@ -32,8 +32,9 @@ def get_team(actor: Actor, *, organization_id: UUID, team_id: UUID) -> Team:
 
 
 def _team(actor: Actor, organization_id: UUID, team_id: UUID) -> Team:
-    team = _teams(actor, organization_id).filter(pk=team_id).first()
+    team = Team.objects.visible_to(actor).filter(organization_id=organization_id, pk=team_id).first()
     if team is None:
+        require_organization(actor, organization_id)
         raise not_found(Team, team_id)
     return team
 

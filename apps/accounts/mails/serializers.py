@@ -56,7 +56,7 @@ class MailTemplateOutput(Output):
 class MailTemplatesOutput(Output):
     """Every kind of mail; one page."""
 
-    data = MailTemplateOutput(many=True)
+    data = MailTemplateOutput(many=True)  # type: ignore[assignment]
     next_cursor = CharField(allow_null=True)
 
 

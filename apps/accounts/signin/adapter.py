@@ -7,7 +7,6 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.stagekit import clear_login
 from allauth.account.models import EmailAddress
-from allauth.core.internal import ratelimit
 from django.contrib import messages
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
@@ -17,17 +16,17 @@ from django.utils.crypto import get_random_string
 
 from apps.accounts import hooks
 from apps.accounts.models import User
-from apps.accounts.signin import invited, lifetime, links, mailing, trail
+from apps.accounts.signin import invited, lifetime, limits, links, mailing, trail
 from apps.accounts.signin.circumstances import address_of, ways_of
 from apps.accounts.signin.models import METHODS, SignUp, sign_in_settings
+from apps.accounts.signouts import end_sign_ins
 from apps.tenancy.walls import current_schema
 
 _WORDS = {
     "method_off": "People do not sign in this way here. Use one of the others that are offered.",
+    "not_invited": "Only people who were invited may sign up here, with the address that they were invited by.",
     "domain_not_allowed": "Only addresses of the organizations that this product is for may sign up here.",
 }
-#: Limits on failed sign-ins: those of one account from one address, and those of one account from anywhere.
-_FAILURES = ("login_failed", "login_failed_anywhere")
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -45,10 +44,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def clean_email(self, email: str) -> str:
         """Refuse an address outside of the tenant's own domains, unless it was invited."""
-        domains = sign_in_settings().email_domains
-        invitation = invited.pending(self.request)
-        is_invited = invitation is not None and invitation.email == email.lower()
-        if domains and not is_invited and email.lower().rpartition("@")[2] not in domains:
+        wanted, invitation = sign_in_settings(), invited.pending(self.request)
+        if invitation is not None and invitation.email == email.lower():
+            return email
+        if wanted.open_to is not SignUp.OPEN and not self.request.user.is_authenticated:
+            raise self.validation_error("not_invited")
+        if wanted.email_domains and email.lower().rpartition("@")[2] not in wanted.email_domains:
             raise self.validation_error("domain_not_allowed")
         return email
 
@@ -69,13 +70,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return address_of(request)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Refuse a password where none are taken, and the try that is one too many."""
-        if "password" not in sign_in_settings().methods:
+        """Refuse a password where nobody signs in with one, and the try that is one too many.
+
+        Who is signed in may prove with it who they are all the same.
+        """
+        if not request.user.is_authenticated and "password" not in sign_in_settings().methods:
             raise self.validation_error("method_off")
         super().pre_authenticate(request, **credentials)
-        self._anywhere = ratelimit.consume(
-            request, app="allauth.account", action=_FAILURES[1], key=_login_of(credentials)
-        )
+        self._anywhere = limits.take_failure(request, _login_of(credentials))
         if not self._anywhere:
             raise self.validation_error("too_many_login_attempts")
 
@@ -115,13 +117,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def set_password(self, user: User, password: str) -> None:
         """Write the password, which ends the sessions begun with the old one, and what hangs on them."""
 
+        own = getattr(self.request, "user", None) == user
+        reason = "changed by its owner" if own else "reset by a link from a mail"
+
         def write() -> User:
             super(AccountAdapter, self).set_password(user, password)
+            end_sign_ins(user, keep=self.request.session.session_key if own else None)
             hooks.signed_out(user)
             return user
 
-        own = getattr(self.request, "user", None) == user
-        reason = "changed by its owner" if own else "reset by a link from a mail"
         trail.record(trail.set_password, self.request, user, reason=reason, made=write)
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
@@ -136,11 +140,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return bool(super().confirm_email(request, email_address))
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send what allauth would, as a kind of mail that tenants can write themselves."""
+        """Send what allauth would, as a kind of mail that tenants can write themselves; not too often."""
+        limits.take_mail(self.request, email)
         mailing.send(template_prefix, email, context)
 
     def send_account_already_exists_mail(self, email: str) -> None:
         """Tell the owner of the address; hash a password meanwhile, which is what a new account would take."""
+        limits.take_mail(self.request, email)
         make_password(get_random_string(20))
         mailing.send("account/email/account_already_exists", email, {})
 
@@ -163,7 +169,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Count the failures of an account by where they come from, or strangers could lock people out."""
-        return f"{_login_of(credentials)}|{ratelimit.get_ip(request)}"
+        return limits.from_here(request, _login_of(credentials))
 
     def _rollback_login_failed_rl_usage(self) -> None:
         super()._rollback_login_failed_rl_usage()
@@ -172,7 +178,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
         super()._delete_login_attempts_cached_email(request, **credentials)
-        ratelimit.clear(request, app="allauth.account", action=_FAILURES[1], key=_login_of(credentials))
+        limits.forget_failures(request, _login_of(credentials))
 
 
 def _login_of(credentials: dict[str, Any]) -> str:

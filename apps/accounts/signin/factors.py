@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
@@ -52,7 +52,7 @@ def has_second_factor(user_id: Any) -> bool:
     return bool(Authenticator.objects.filter(user_id=user_id, type__in=FACTORS).exists())
 
 
-def website() -> Any:
+def website() -> SplitResult:
     """The website on which somebody signs in, split: the origin that the publishable key allows, or our own host."""
     request = context.request
     origin = str(getattr(request, "sign_in_origin", ""))

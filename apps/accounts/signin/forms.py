@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from allauth.account.forms import LoginForm
+from typing import Any
+
+from allauth.account.forms import LoginForm, SignupForm
+from allauth.core import context
 from django.http import HttpRequest, HttpResponse
 
-from apps.accounts.signin import lifetime
+from apps.accounts.signin import invited, lifetime
 
 
 class SignInForm(LoginForm):  # type: ignore[misc]
@@ -17,3 +20,14 @@ class SignInForm(LoginForm):  # type: ignore[misc]
         if request.user.is_authenticated:
             lifetime.limit(request)
         return response
+
+
+class SignUpForm(SignupForm):  # type: ignore[misc]
+    """Sign-up; who takes an invitation does so with the address that it was sent to."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        invitation = invited.pending(context.request)
+        if invitation is not None:
+            self.fields["email"].disabled = True
+            self.initial["email"] = invitation.email

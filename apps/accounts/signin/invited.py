@@ -43,8 +43,8 @@ def begin(request: HttpRequest, token: str) -> None:
 
 
 def pending(request: HttpRequest) -> Any:
-    """The open invitation that is being taken in this session, or None."""
-    token = request.session.get(_PENDING) if hasattr(request, "session") else None
+    """The open invitation that is being taken in this session, or that the call names; None where there is none."""
+    token = _token(request)
     if not token or _read is None:
         return None
     try:
@@ -58,7 +58,8 @@ def join(request: HttpRequest, user: User) -> bool:
     invitation = pending(request)
     if invitation is None or _join is None or invitation.email != user.email:
         return False
-    _join(user, request.session.pop(_PENDING))
+    _join(user, _token(request))
+    request.session.pop(_PENDING, None)
     request.session[_JOINED] = user.email
     return True
 
@@ -66,3 +67,10 @@ def join(request: HttpRequest, user: User) -> bool:
 def joined(request: HttpRequest) -> str:
     """The address for which an invitation was taken in this session; '' for none."""
     return str(request.session.get(_JOINED, ""))
+
+
+def _token(request: HttpRequest) -> str:
+    """The token of the header, for front ends of products, or the one that our page of the invitation has kept."""
+    if not hasattr(request, "session"):
+        return ""
+    return str(request.META.get("HTTP_PACKMULE_INVITATION") or request.session.get(_PENDING) or "")

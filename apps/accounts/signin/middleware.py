@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from http import HTTPStatus
 
 from allauth.core.internal.ratelimit import cache_lock
 from django.conf import settings
@@ -17,6 +18,12 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 PAGES = ("/accounts/", "/identity/")
 PATHS = (*PAGES, "/_allauth/")
+#: allauth's API for programs, which knows people by a token; everything else knows them by a cookie.
+_BY_TOKEN = "/_allauth/app/"
+#: Headers in which a code or key is tried out.
+_TRIES = ("HTTP_X_EMAIL_VERIFICATION_KEY", "HTTP_X_PASSWORD_RESET_KEY")
+#: When to try again, in seconds, where a limit of signing in does not say.
+_PATIENCE = "60"
 #: Pages whose forms may end, by redirects, at another provider or at the product's own page.
 _LEADING_AWAY = (
     "/accounts/login/",
@@ -55,6 +62,8 @@ def private_middleware(get_response: GetResponse) -> GetResponse:
         if path.startswith(PATHS):
             for name, value in _HEADERS.items():
                 response.headers[name] = value
+            if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                response.headers.setdefault("Retry-After", _PATIENCE)
         if path.startswith(PAGES):
             away = f" https: {_LOOPBACK}" if path.startswith(_LEADING_AWAY) else ""
             response.headers.setdefault("Content-Security-Policy", _POLICY.format(away=away))
@@ -72,7 +81,7 @@ def one_at_a_time_middleware(get_response: GetResponse) -> GetResponse:
 
     def handle(request: HttpRequest) -> HttpResponseBase:
         token = _session_of(request)
-        if not token or request.method in ("GET", "HEAD", "OPTIONS"):
+        if not token or _only_looks(request):
             return get_response(request)
         with cache_lock(f"sign-in:{hashlib.sha256(token.encode()).hexdigest()}") as alone:
             if alone:
@@ -84,7 +93,13 @@ def one_at_a_time_middleware(get_response: GetResponse) -> GetResponse:
 
 
 def _session_of(request: HttpRequest) -> str:
-    if not request.path_info.startswith(PATHS):
-        return ""
-    sent = request.META.get("HTTP_X_SESSION_TOKEN") or request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    return str(sent or "")
+    """The session that the page or call will read, '' for none: a header that it does not read parts nothing."""
+    path = request.path_info
+    if path.startswith(_BY_TOKEN):
+        return str(request.META.get("HTTP_X_SESSION_TOKEN") or "")
+    return str(request.COOKIES.get(settings.SESSION_COOKIE_NAME) or "") if path.startswith(PATHS) else ""
+
+
+def _only_looks(request: HttpRequest) -> bool:
+    """True for a call that takes no step; to ask whether a code is right is one, and it counts."""
+    return request.method in ("GET", "HEAD", "OPTIONS") and not any(name in request.META for name in _TRIES)

@@ -6,14 +6,14 @@ from allauth.account import urls as account
 from allauth.urls import build_provider_urlpatterns
 from django.urls import URLPattern, URLResolver, include, path
 
-from apps.accounts.signin import pages
+from apps.accounts.signin import devices, pages
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", pages.home, name="account_home"),
     path("invitations/<str:token>/", pages.invitation, name="account_invitation"),
     *account.urlpatterns,
     path("2fa/", include("allauth.mfa.urls")),
-    path("sessions/", include("allauth.usersessions.urls")),
+    path("sessions/", devices.devices, name="usersessions_list"),
     path("3rdparty/", include("allauth.socialaccount.urls")),
     *build_provider_urlpatterns(),
 ]

@@ -105,7 +105,7 @@ def test_an_agent_does_not_change_its_own_role(world: World, api: Api, role: str
     north = world.acorn.parties["north"]
     me, path = api.using(north.agent_key), f"/v1/agents/{north.agent}"
     assert me.patch(path, {"role": role}).code == "self_widening"
-    assert me.patch(path, {"role": "admin", "purpose": "Read menus"})["purpose"] == "Read menus"
+    assert me.patch(path, {"role": "admin", "name": "Menu reader"})["name"] == "Menu reader"
 
 
 def test_a_key_that_an_agent_minted_does_not_widen_the_agent(world: World, api: Api) -> None:

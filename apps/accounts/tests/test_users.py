@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.client import Api
-from tests.world import World
+from tests.world import World, promote
 
 
 def test_an_organizations_actor_sees_the_people_it_shares_the_organization_with(
@@ -111,6 +111,7 @@ def test_a_stale_change_is_refused(world: World, api: Api) -> None:
 
 def test_a_suspension_bites_at_the_next_call(world: World, api: Api) -> None:
     north = world.acorn.parties["north"]
+    promote(world.acorn, north)
     root, me = api.using(world.acorn.root_key), api.using(north.person_key)
     assert me.get("/v1/whoami").status == 200
     suspended = root.post(f"/v1/users/{north.person}/suspend", {"reason": "left the company"})
@@ -142,6 +143,7 @@ def test_an_operator_of_the_console_changes_anybody_but_suspends_not_themselves(
 
     with enter(world.console.ref):
         User.objects.filter(pk=decode(world.builders.person, "usr")).update(is_operator=True)
+    promote(world.console, world.rivals)
     operator = api.using(world.builders.person_key)
     body = {"reason": "abuse"}
     assert operator.post(f"/v1/users/{world.rivals.person}/suspend", body)["status"] == "suspended"

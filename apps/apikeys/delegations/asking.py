@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from apps.accounts.models import User
 from apps.apikeys.delegations import errors
 from apps.apikeys.delegations.giving import (
     bounded,
@@ -40,13 +39,14 @@ def asked(actor: Actor, of: NamedPrincipal, texts: Sequence[str], purpose: str, 
         raise errors.DelegationLoop(f"That would be you. {errors.DelegationLoop.advice}")
     scopes = checked_scopes(texts)
     require_time(fields["expires_at"])
-    whom = principal(actor, of)
-    if actor.organization is None and isinstance(whom, User):
+    # Before anybody is looked for, so that the answer says nothing about who there is.
+    if actor.organization is None and of.kind is PrincipalKind.USER:
         raise OrganizationRequired(
             "Say in which organization you want to act. Send its id as Packmule-Organization."
         )
+    whom = principal(actor, of)
     _require_first(actor, of)
-    made = Delegation(
+    made = Delegation(  # type: ignore[misc] # who asks has an id
         organization_id=actor.organization.id if actor.organization else None,
         delegator_kind=of.kind.value,
         delegator_id=of.id,
@@ -114,7 +114,7 @@ def _require_first(actor: Actor, of: NamedPrincipal) -> None:
     """Raise RequestOpen while an earlier one waits: nobody is pressed."""
     mine = Delegation.objects.received_by(actor).with_standing("pending")
     place = actor.organization.id if actor.organization else None
-    open_one = mine.filter(delegator_kind=of.kind.value, delegator_id=of.id, organization_id=place).first()
+    open_one = mine.filter(delegator_kind=of.kind.value, delegator_id=of.id, organization=place).first()
     if open_one is not None:
         path = f"/v1/delegations/{open_one.public_id}"
         raise errors.RequestOpen(

@@ -96,6 +96,7 @@ def given(actor: Actor, delegate: NamedPrincipal, texts: Sequence[str], **asked:
     require_able(actor, scopes)
     require_time(asked["expires_at"])
     asked["expires_at"] = bounded(actor, asked["expires_at"])
+    place_of(actor)
     return _made(actor, actor.principal, principal(actor, delegate), scopes, **asked)
 
 
@@ -161,7 +162,7 @@ def _uses_of(parent: Delegation, wanted: int | None) -> int | None:
 
 
 def _made(actor: Actor, delegator: PrincipalRef, delegate: Any, scopes: Scopes, **fields: Any) -> Delegation:
-    made = Delegation(
+    made = Delegation(  # type: ignore[misc] # who delegates has an id
         organization_id=place_of(actor),
         delegator_kind=delegator.kind.value,
         delegator_id=delegator.id,

@@ -91,6 +91,7 @@ def _carried_out(request: HttpRequest, actor: Actor, delegation_id: UUID) -> Del
 
 
 def _shown(asked: Delegation, problem: Problem | None) -> dict[str, Any]:
+    place = asked.organization_id
     return {
         "delegate": asked.delegate_name,
         "kind": asked.delegate_kind,
@@ -100,6 +101,6 @@ def _shown(asked: Delegation, problem: Problem | None) -> dict[str, Any]:
         "scopes": scope_texts(asked.scopes),
         "expires_at": asked.expires_at,
         "max_uses": asked.max_uses,
-        "organization": Organization.objects.filter(pk=asked.organization_id).first(),
+        "organization": Organization.objects.filter(pk=place).first() if place else None,
         "problem": problem,
     }

@@ -30,7 +30,7 @@ class DelegationQuerySet(models.QuerySet["Delegation"]):
         if actor.on_behalf_of is not None:
             passed = Q(parent__in=self.model._default_manager.filter(_received(actor)).values("pk"))
             given = self.given_by(actor.on_behalf_of).filter(_received(actor) | passed)
-            return given.filter(organization_id=actor.organization.id if actor.organization else None)
+            return given.filter(organization=actor.organization.id if actor.organization else None)
         if actor.is_tenant_wide:
             return self
         own = self if actor.organization is None else self.filter(organization_id=actor.organization.id)
@@ -40,7 +40,7 @@ class DelegationQuerySet(models.QuerySet["Delegation"]):
 
     def given_by(self, principal: PrincipalRef) -> DelegationQuerySet:
         """Those by which others act for `principal`."""
-        return self.filter(delegator_kind=principal.kind.value, delegator_id=principal.id)
+        return self.filter(delegator_kind=principal.kind.value, delegator_id=principal.id)  # type: ignore[misc] # without an id: none
 
     def received_by(self, actor: Actor) -> DelegationQuerySet:
         """Those by which `actor` acts for others."""

@@ -142,7 +142,9 @@ class DelegationOutput(Output):
     max_uses = IntegerField(allow_null=True)
     uses = IntegerField()
     uses_left = IntegerField(allow_null=True)
-    parent = IdField("dlg", source="parent_id", allow_null=True, help_text="What it was passed on from.")
+    parent = IdField(  # type: ignore[assignment]
+        "dlg", source="parent_id", allow_null=True, help_text="What it was passed on from."
+    )
     given_by = PrincipalOutput(many=True, help_text="Who gave it, through whom, the first one first.")
     consent = CharField(
         source="consent_path",

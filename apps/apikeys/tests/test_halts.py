@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from apps.accounts.models import Agent, User
+from apps.accounts.models import Agent
 from apps.apikeys.models import Halt
 from apps.apikeys.tests.making import key_for, service_of
 from apps.core.ids import decode
-from apps.orgs.models import Membership
 from apps.tenancy.walls import enter, outside
 from tests.client import Answer, Api
-from tests.world import Party, Space, World
+from tests.world import Party, Space, World, promote
 
 WHY = {"reason": "stolen"}
 EVERYTHING = {"name": "made", "scopes": ["*"]}
@@ -44,13 +43,6 @@ def suspend(key: str, path: str) -> None:
 def activate(key: str, path: str) -> None:
     """End its suspension."""
     assert Api(key).post(f"{path}/activate", WHY).status == 200
-
-
-def promote(space: Space, party: Party, role: str = "owner") -> None:
-    """Give the party's viewer another role; the only owner of others is not suspended."""
-    with enter(space.ref):
-        person = User.objects.get(email=f"viewer@{party.slug}.test")
-        Membership.objects.filter(user=person, organization_id=party.uuid).update(role=role)
 
 
 @pytest.fixture

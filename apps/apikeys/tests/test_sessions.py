@@ -65,7 +65,8 @@ def test_a_person_stands_in_their_organization(world: World) -> None:
 
 
 def test_a_host_brings_its_tenant(world: World) -> None:
-    seen = visit(person_of(world.acorn, world.acorn.parties["south"]), world.acorn, host=world.acorn.host)
+    person = person_of(world.acorn, world.acorn.parties["south"])
+    seen = visit(person, world.acorn, host=world.acorn.host, path="/operator/")
 
     assert seen["schema"] == world.acorn.ref.schema_name
     assert seen["organizations"] == ["south"]
@@ -119,7 +120,7 @@ def test_an_operator_is_one_in_the_console_alone(world: World) -> None:
         with enter(space.ref):
             User.objects.filter(pk=user.pk).update(is_operator=True)
         host = "localhost" if space is world.console else space.host
-        assert visit(user, space, host=host)["actor"].is_operator is expected
+        assert visit(user, space, host=host, path="/accounts/")["actor"].is_operator is expected
 
 
 def test_the_walls_are_left_when_a_view_fails(world: World) -> None:
