@@ -138,6 +138,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.accounts.signin.pages.product",
             ],
         },
     },
@@ -180,16 +181,23 @@ ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "apps.accounts.signin.tokens.ResetToken
 PASSWORD_RESET_TIMEOUT = 3600
 # A session ends when the tenant's settings say, whether somebody ticks a box or not.
 ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_FORMS = {"login": "apps.accounts.signin.forms.SignInForm"}
-# Counted in the tenant's cache, over all workers. `key` is an account as seen from one address; the limit on an account
-# from anywhere is wide, and short, so that strangers lock nobody out for long. See docs/sign-in.md.
+ACCOUNT_FORMS = {
+    "login": "apps.accounts.signin.forms.SignInForm",
+    "signup": "apps.accounts.signin.forms.SignUpForm",
+}
+# Counted in the tenant's cache, over all workers. `key` is an account as seen from one address; what is counted from
+# anywhere is wide, and short, so that strangers lock nobody out for long. See docs/sign-in.md.
 ACCOUNT_RATE_LIMITS = {
     "signup": "20/m/ip",
     "login": "30/m/ip",
     "login_failed": "10/m/ip,5/m/key,20/h/key",
     "login_failed_anywhere": "50/10m/key",
-    "request_login_code": "20/m/ip,3/m/key,10/h/key",
-    "reset_password": "20/m/ip,3/m/key,10/h/key",
+    "request_login_code": "20/m/ip",
+    "reset_password": "20/m/ip",
+    # Mails with codes and links, whatever they are for; `key` as above.
+    "confirm_email": None,
+    "mail": "1/10s/key,3/m/key,20/h/key",
+    "mail_anywhere": "30/10m/key",
     "reset_password_from_key": "20/m/ip",
     "reauthenticate": "10/m/user",
     "change_password": "5/m/user",
@@ -208,6 +216,16 @@ USERSESSIONS_TRACK_ACTIVITY = False
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/accounts/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
+
+# Machine sign-in: see apps/accounts/oauth and docs/oauth.md. Clients are registered below /v1 alone: documents that a
+# stranger names (CIMD) would be fetched from private addresses too.
+IDP_OIDC_ADAPTER = "apps.accounts.oauth.adapter.IdentityAdapter"
+IDP_OIDC_ACCESS_TOKEN_EXPIRES_IN = 3600
+IDP_OIDC_REFRESH_TOKEN_EXPIRES_IN = 30 * 24 * 3600
+IDP_OIDC_AUTHORIZATION_CODE_EXPIRES_IN = 60
+IDP_OIDC_INTROSPECTION_ENABLED = True
+IDP_OIDC_DCR_ENABLED = False
+IDP_OIDC_CIMD_ENABLED = False
 
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
@@ -270,10 +288,17 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Without a mail server, mails are kept as files in the data directory and named on stderr.
 _SMTP = smtp.server(env.text("PACKMULE_SMTP_URL"))
 EMAIL_BACKEND = (
-    "django.core.mail.backends.smtp.EmailBackend" if _SMTP else "apps.accounts.mails.backend.FileAndConsoleBackend"
+    "django.core.mail.backends.smtp.EmailBackend"
+    if _SMTP
+    else "apps.accounts.mails.backend.FileAndConsoleBackend"
 )
 if _SMTP:
-    EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _SMTP.host, _SMTP.port, _SMTP.user, _SMTP.password
+    EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = (
+        _SMTP.host,
+        _SMTP.port,
+        _SMTP.user,
+        _SMTP.password,
+    )
     EMAIL_USE_SSL, EMAIL_USE_TLS = _SMTP.implicit_tls, _SMTP.starttls
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = smtp.sender(env.text("PACKMULE_MAIL_FROM", f"noreply@{PACKMULE_BASE_HOST}"))

@@ -196,7 +196,9 @@ def _nonsense_for(field: drf.Field[Any, Any, Any, Any]) -> list[str]:
     """Texts that `field` must not take: too long, another syntax, a schema's name, SQL, what nobody can see."""
     bad = ["x" * 100_000]
     if isinstance(field, kinds.SlugField):
-        bad += [*NAMES, *SQL, "", " ", "A", "a--b", "-a", "a_b", "é", "a\n", "x" * 41]
+        # The slug of what names no tenant and no host, such as a team, may well be "public".
+        bad += [name for name in NAMES if name in field.reserved or not name.isalpha()]
+        bad += [*SQL, "", " ", "A", "a--b", "-a", "a_b", "é", "a\n", "x" * 41]
     if isinstance(field, kinds.NameField):
         bad += ["a\u202eb", "a\x07b", "a\u2028b", *([] if field.allow_blank else ["", "  "])]
     if isinstance(field, kinds.EmailField):

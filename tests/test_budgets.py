@@ -34,6 +34,11 @@ _ONE_MORE = {
     "teams.members": "the team has to be there",
     "timeline.get": "a thing of which nothing is told is answered with 404",
 }
+#: Callers who cost one more, and for what.
+_DEARER = {
+    "the tenant inside north": "finding the organization that it named and is not bound to",
+    "an agent on behalf of north's person": "finding the delegation",
+}
 
 
 def sources() -> list[Path]:
@@ -76,6 +81,9 @@ def test_an_environment_stays_small() -> None:
 def stage(django_db_setup: Any, django_db_blocker: DjangoDbBlocker) -> Iterator[Stage]:
     """One stage for all lists, in a transaction that ends with the module."""
     with raised(django_db_setup, django_db_blocker) as made:
+        for caller in made.callers:
+            # The first use of a session within a minute is written down, and those of the next are not.
+            made.send("GET", Filled("/v1/whoami", None, {}, made.cells[caller.own]), caller)
         yield made
 
 
@@ -91,8 +99,7 @@ def test_a_list_of_five_costs_few_queries(stage: Stage, route: Route) -> None:
                 costs[caller.name] = cost
     assert costs, f"nobody may read {route.path}"
     for name, cost in costs.items():
-        # Naming an organization that the credential is not bound to costs finding it.
-        allowed = AT_HOME + (route.operation.name in _ONE_MORE) + (name == "the tenant inside north")
+        allowed = AT_HOME + (route.operation.name in _ONE_MORE) + (name in _DEARER)
         allowed = AWAY if name.startswith("a builder in") else allowed
         assert cost <= allowed, (
             f"{route.path} costs {name} {cost} queries, and {allowed} are allowed: {costs}"

@@ -15,6 +15,7 @@ from apps.core.etags import etag
 from apps.core.ids import encode
 from apps.core.operations import Risk, all_operations
 from apps.core.routes import Route, routes
+from apps.core.tests.test_reference import BY_PAGES
 from apps.tenancy.walls import enter
 from tests.client import Answer, Api
 from tests.refusals import check_refusal
@@ -52,8 +53,8 @@ def served(stage: Stage, route: Route, **headers: str) -> Answer:
 
 
 def test_every_operation_that_has_a_scope_of_the_api_is_reached_by_a_route() -> None:
-    """One without a route is for commands and the admin alone; those rooms are named here."""
-    routed = {route.operation.name for route in ROUTES}
+    """One without a route is for commands and the admin alone, or for the pages of signing in; those are named here."""
+    routed = {route.operation.name for route in ROUTES} | BY_PAGES
     unrouted = {found.name for found in all_operations() if found.name not in routed}
     assert {name.partition(".")[0] for name in unrouted} <= {"tenants", "installation"}, unrouted
 

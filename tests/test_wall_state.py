@@ -324,7 +324,7 @@ def test_every_tenant_of_the_world_is_complete(committing: World) -> None:
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        ("drop table orgs_membership", "table orgs_membership is missing"),
+        ("drop table orgs_teammember", "table orgs_teammember is missing"),
         ("alter table accounts_agent drop column purpose", "column accounts_agent.purpose is missing"),
         (
             "alter table accounts_agent add column extra int",

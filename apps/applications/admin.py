@@ -185,6 +185,10 @@ relate(
 relate(
     Organization,
     Related(
-        "Applications", ("Name", "Environments", "Created"), _applications_of, "No applications yet.", "console"
+        "Applications",
+        ("Name", "Environments", "Created"),
+        _applications_of,
+        "No applications yet.",
+        "console",
     ),
 )

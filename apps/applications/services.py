@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 
 from apps.accounts.authority import require_built_in
 from apps.accounts.models import ServiceAccount
+from apps.apikeys.errors import rotation
 from apps.apikeys.minting import MintedKey, checked_ips, mint
 from apps.apikeys.models import KeyKind
 from apps.apikeys.serializers import MintedKeyOutput, PrincipalKeyInput
@@ -158,6 +159,7 @@ def delete_environment(actor: Actor, *, slug: str, environment: str) -> Environm
     input=PrincipalKeyInput,
     output=MintedKeyOutput,
     shows_secret=True,
+    renewal=rotation,
     records_itself=True,
     subject=lambda minted: minted.key,
 )

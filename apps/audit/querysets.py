@@ -38,8 +38,8 @@ class EventQuerySet(models.QuerySet["Event"]):
         cases = (
             models.When(credential_id__in=keys, then=models.Value(depth)) for depth, keys in by_depth.items()
         )
-        depth = models.Case(*cases, output_field=models.IntegerField())
-        return self.filter(credential_id__in=list(depths)).annotate(depth=depth)
+        its_depth = models.Case(*cases, output_field=models.IntegerField())
+        return self.filter(credential_id__in=list(depths)).annotate(depth=its_depth)
 
     def around(self, thing: str) -> EventQuerySet:
         """Those about `thing`, those whose changes touch it, and those of the same calls.

@@ -21,7 +21,7 @@ class TrailParameters(ListParameters):
     resource = AnyIdField(required=False, help_text="What was acted on.")
     # `actor` is the name of every operation's first argument.
     actor = AnyIdField(required=False, source="principal", help_text="Who acted.")
-    credential = IdField("key", required=False, source="key", help_text="Through which key.")
+    credential = AnyIdField(required=False, source="through", help_text="Through which key, session or token.")
     request = CharField(required=False, max_length=80, help_text="The Request-Id of one call.")
     operation = CharField(required=False, max_length=80, help_text="The name of an operation.")
     since = TimestampField(required=False, help_text="Not before this time.")
@@ -45,7 +45,7 @@ class ForWhomOutput(WhoOutput):
 class TrailCredentialOutput(Output):
     """Through which credential; `chain` names who minted it, the first minter first."""
 
-    id = IdField("key", allow_null=True)
+    id = AnyIdField(allow_null=True, help_text="Of a key, a session or a token; null where there was none.")
     kind = CharField()
     chain = ListField(child=JSONField())
 

@@ -9,7 +9,6 @@ from apps.audit.models import Event
 from apps.audit.querysets import EventQuerySet
 from apps.audit.serializers import EntryOutput, TrailParameters
 from apps.core.actor import Actor
-from apps.core.ids import encode
 from apps.core.models import not_found
 from apps.core.operations import Risk, operation
 from apps.core.problems import missing
@@ -23,7 +22,7 @@ def list_events(
     *,
     resource: str = "",
     principal: str = "",
-    key: UUID | None = None,
+    through: str = "",
     request: str = "",
     operation: str = "",
     since: datetime | None = None,
@@ -38,7 +37,7 @@ def list_events(
     told = {
         "resource_id": resource,
         "actor_id": principal,
-        "credential_id": encode("key", key) if key else "",
+        "credential_id": through,
         "request_id": request,
         "operation": operation,
     }

@@ -68,7 +68,16 @@ def navigation(_request: HttpRequest) -> list[Context]:
             "items": [
                 _list("Agents", "smart_toy", "accounts_agent"),
                 _list("Service accounts", "terminal", "accounts_serviceaccount"),
+            ],
+        },
+        {
+            "title": "Company",
+            "items": [
+                _list("Organization", "apartment", "orgs_organization"),
                 _list("Members", "group", "orgs_membership"),
+                _list("Invitations", "mail", "orgs_invitation"),
+                _list("Teams", "groups", "orgs_team"),
+                _list("Roles", "badge", "orgs_role"),
                 _list("People", "person", "accounts_user"),
             ],
         },
@@ -77,7 +86,6 @@ def navigation(_request: HttpRequest) -> list[Context]:
             "items": [
                 _list("Timeline", "history", "audit_event"),
                 _list("Hand-offs", "door_open", "apikeys_handoff"),
-                _list("Organization", "apartment", "orgs_organization"),
             ],
         },
     ]

@@ -65,7 +65,8 @@ class Credential:
     """What the actor showed. `chain` is the minters' principals, the first minter first.
 
     `outgoing` is said of a secret that a rotation has replaced and that still works for a while. `bound_to` is the one
-    organization in which it opens anything, if it is bound to one.
+    organization in which it opens anything, if it is bound to one. A token says of its client the marks of everybody
+    behind it (`lineage`) and the key by which it was registered (`minted_by`), which a key's row in the registry says.
     """
 
     id: UUID | None
@@ -75,6 +76,8 @@ class Credential:
     chain: tuple[PrincipalRef, ...] = ()
     outgoing: bool = False
     bound_to: UUID | None = None
+    lineage: tuple[UUID, ...] = ()
+    minted_by: UUID | None = None
 
     @property
     def public_id(self) -> str | None:
@@ -123,7 +126,8 @@ class Actor:
     `home` is the tenant whose directory holds the principal, `tenant` the one acted on; they differ when a console
     key acts inside an environment. `role` is the role that bounds what the principal may do there, `permissions` what
     it allows where it is a custom one (None for a built-in role), `owner` the person who answers for an agent. Who acts
-    `on_behalf_of` somebody does so by a `delegation`; `role` is then what they have in common.
+    `on_behalf_of` somebody does so by a `delegation`; `role` is then what they have in common. `lacks_second_factor` is
+    said of a person whose home wants one for the role, and who has none.
     """
 
     principal: PrincipalRef
@@ -138,6 +142,7 @@ class Actor:
     is_operator: bool = False
     permissions: Scopes | None = None
     delegation: Delegated | None = None
+    lacks_second_factor: bool = False
 
     @property
     def scopes(self) -> Scopes:

@@ -22,7 +22,6 @@ from unfold.admin import ModelAdmin
 from unfold.sites import UnfoldAdminSite
 from unfold.views import ChangeList
 
-from apps.core import admin_actions as actions
 from apps.core import problems
 from apps.core.actor import Actor
 from apps.core.admin_pages import ActionPages, base_url, page
@@ -264,7 +263,7 @@ class StoryAdmin(ActionPages, ModelAdmin):  # type: ignore[misc] # the theme has
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The list, which says how to make the first row where it has none."""
-        listed, offered = super().get_changelist_instance(request), actions.actions_above(self.model)
+        listed, offered = super().get_changelist_instance(request), self.offered_above()
         listed.offers = self.offers(request, None, offered)
         empty = offered and not listed.result_list
         listed.first = self.example(request, offered[0], None) if empty else None
@@ -278,7 +277,7 @@ class StoryAdmin(ActionPages, ModelAdmin):  # type: ignore[misc] # the theme has
             "crumbs": [(self.headline, "")],
             "intro": self.intro,
             "needs": needs_of(actor, self.model),
-            "offers": self.offers(request, None, actions.actions_above(self.model)),
+            "offers": self.offers(request, None, self.offered_above()),
             "equivalent": equivalent(self.reads, self.list_target(actor), {}, base_url(request)),
         }
         shown: HttpResponse = super().changelist_view(request, {**context, **(extra_context or {})})
@@ -298,16 +297,19 @@ class StoryAdmin(ActionPages, ModelAdmin):  # type: ignore[misc] # the theme has
         """The page about one row."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        actor, row = acting(request), self.found(request, object_id)
+        actor, row, kind = acting(request), self.found(request, object_id), self.admin_site.kind
         context = {
             "title": str(row),
             "crumbs": [*self.crumbs(), (str(row), "")],
             "row": row,
             "state": self.state(row),
             "facts": self.facts(row),
-            "offers": self.offers(request, row, actions.actions_on(self.model)),
-            "ways": [(way.label, way.url(row)) for way in ways_of(actor, self.model)],
-            "related": [(one, list(one.rows(actor, row))) for one in related_of(self.model, self.admin_site.kind)],
+            "offers": self.offers(request, row, self.offered_on()),
+            "ways": [
+                (way.label, way.url(row), way.sends and way.sends(row))
+                for way in ways_of(actor, self.model, kind)
+            ],
+            "related": [(one, list(one.rows(actor, row))) for one in related_of(self.model, kind)],
             "timeline": timeline_of(actor, row.public_id),
             "equivalent": self._reading(request, row),
             **(extra_context or {}),

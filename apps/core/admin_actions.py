@@ -15,17 +15,23 @@ from django.db.models import Model
 from rest_framework import serializers
 
 from apps.core.actor import Actor, Edge
-from apps.core.ids import encode
+from apps.core.ids import decode, encode
 from apps.core.operations import Decision, Operation, Risk, decide
 from apps.core.problems import Conflict, Problem
 from apps.core.routes import route_of
 from apps.core.serializers import StrictSerializer
 
 AnyOperation = Operation[..., Any]
-Choices = Callable[[Actor], Sequence[tuple[str, str]]]
+#: What can be chosen by an actor on a row, which is None above a list: values with what people read.
+Choices = Callable[[Actor, Any], Sequence[tuple[str, str]]]
 REASON, CONFIRMATION, VERSION = "reason", "confirmation", "version"
 #: The organization that a form was shown for, by its shown id; empty without one.
 SHOWN_FOR = "shown_for"
+
+
+_ORGANIZATION_FIRST = (
+    "It happens within one organization, and you act in none now. Choose one at the top of the page first."
+)
 
 
 def _nothing(*_: Any) -> dict[str, Any]:
@@ -42,8 +48,10 @@ class Action:
 
     `consequence` says what will happen. `target` makes the arguments that name the thing, `initial` what the form
     begins with, `applies` says whether it makes sense now; `fields` picks and orders fields of the operation's input,
-    `choices` turns one into a selection, `standing` says where the connection stands meanwhile,
-    `confirms` what has to be typed before something destructive.
+    `choices` turns one into a selection, `picks` are arguments of the target that are chosen in the form by their shown
+    ids. `standing` says where the connection stands meanwhile, `confirms` what has to be typed before something
+    destructive. `only` is the kind of tenant in which it is offered, '' for every kind; `within` is set where it takes
+    an organization to act in.
     """
 
     operation: AnyOperation
@@ -54,8 +62,11 @@ class Action:
     applies: Callable[[Any], bool] = _always
     fields: tuple[str, ...] | None = None
     choices: Mapping[str, Choices] = field(default_factory=dict)
+    picks: Mapping[str, Choices] = field(default_factory=dict)
     standing: Callable[[], AbstractContextManager[Any]] = nullcontext
     confirms: Callable[[Any], str] = str
+    only: str = ""
+    within: bool = False
 
     @property
     def is_destructive(self) -> bool:
@@ -81,12 +92,18 @@ class Action:
         """True when the reason is an argument of the operation too."""
         return REASON in self._known()
 
+    def lacks_organization(self, actor: Actor, row: Any) -> bool:
+        """True where it takes an organization, and neither `actor` nor `row` says which."""
+        return self.within and row is None and actor.organization is None
+
     def _known(self) -> Mapping[str, Any]:
         reads = cast("type[StrictSerializer] | None", self.operation.input)
         return reads().fields if reads is not None else {}
 
     def decision(self, actor: Actor, row: Any) -> Decision:
         """What the gates say about `actor` doing this to `row`, without doing it."""
+        if self.lacks_organization(actor, row):
+            return Decision("deny", None, _ORGANIZATION_FIRST)
         return decide(actor, self.operation, self.target(actor, row))
 
 
@@ -104,14 +121,14 @@ def act_above(model: type[Model], *actions: Action) -> None:
     _on_lists.setdefault(model, []).extend(actions)
 
 
-def actions_on(model: type[Model]) -> list[Action]:
-    """What the page of a `model` offers."""
-    return _on_rows.get(model, [])
+def actions_on(model: type[Model], kind: str) -> list[Action]:
+    """What the page of a `model` offers in a tenant of that kind."""
+    return [action for action in _on_rows.get(model, []) if action.only in ("", kind)]
 
 
-def actions_above(model: type[Model]) -> list[Action]:
-    """What the list of `model` offers."""
-    return _on_lists.get(model, [])
+def actions_above(model: type[Model], kind: str) -> list[Action]:
+    """What the list of `model` offers in a tenant of that kind."""
+    return [action for action in _on_lists.get(model, []) if action.only in ("", kind)]
 
 
 class ActionForm(forms.Form):
@@ -120,8 +137,11 @@ class ActionForm(forms.Form):
     def __init__(self, action: Action, actor: Actor, row: Any, data: Any = None) -> None:
         super().__init__(data, initial=dict(action.initial(row)))
         self.action, self.actor, self.row = action, actor, row
+        for name, choices in action.picks.items():
+            self.fields[name] = _selection(choices(actor, row), label=_label(name.removesuffix("_id")))
         for name, entry in action.inputs().items():
-            self.fields[name] = _form_field(name, entry, action, actor)
+            offered = action.choices[name](actor, row) if name in action.choices else None
+            self.fields[name] = _form_field(name, entry, action, _with(offered, self.initial.get(name)))
         if action.is_destructive and row is not None:
             self.fields[CONFIRMATION] = forms.CharField(
                 label=f"Type “{action.confirms(row)}” to confirm", widget=_text(autocomplete="off")
@@ -156,6 +176,11 @@ class ActionForm(forms.Form):
         if self.action.takes_reason:
             given[REASON] = self.cleaned_data[REASON]
         return given
+
+    def picked(self) -> dict[str, Any]:
+        """The arguments of the target that were chosen. The ids are those that the form offered."""
+        chosen = {name: str(self.cleaned_data[name]) for name in self.action.picks}
+        return {name: decode(shown, shown.rpartition("_")[0]) for name, shown in chosen.items()}
 
     def example(self) -> dict[str, Any]:
         """The body as far as it is known before anything was sent: first values, and names for what is needed."""
@@ -199,7 +224,9 @@ def _organization_of(actor: Actor) -> str:
 def perform(form: ActionForm) -> Any:
     """Call the operation as the admin's actor, with the reason. Raises what it raises."""
     action, actor, typed = form.action, form.actor, form.cleaned_data
-    arguments = action.target(actor, form.row)
+    if action.lacks_organization(actor, form.row):
+        raise Conflict(_ORGANIZATION_FIRST, title="Choose an organization first")
+    arguments = {**action.target(actor, form.row), **form.picked()}
     if action.operation.input is not None:
         reads = cast("type[StrictSerializer]", action.operation.input)
         arguments = {**reads.read(form.document(), partial=action.is_partial), **arguments}
@@ -218,16 +245,32 @@ def _text(**attributes: str) -> forms.TextInput:
     return forms.TextInput(attrs={"class": "pm-input", **attributes})
 
 
-def _form_field(name: str, entry: Any, action: Action, actor: Actor) -> forms.Field:
+def _label(name: str) -> str:
+    return name.replace("_", " ").capitalize().replace(" ips", " IPs")
+
+
+def _selection(offered: Sequence[tuple[str, str]], **common: Any) -> forms.Field:
+    return forms.ChoiceField(choices=offered, widget=forms.Select(attrs={"class": "pm-input"}), **common)
+
+
+def _with(offered: Sequence[tuple[str, str]] | None, present: object) -> Sequence[tuple[str, str]] | None:
+    """The choices `offered`, and what the row has where it is not among them: a browser would choose another one."""
+    if offered is None or present in (None, "") or present in dict(offered):
+        return offered
+    return [(str(present), str(present)), *offered]
+
+
+def _form_field(
+    name: str, entry: Any, action: Action, offered: Sequence[tuple[str, str]] | None
+) -> forms.Field:
     common: dict[str, Any] = {
-        "label": name.replace("_", " ").capitalize().replace(" ips", " IPs"),
+        "label": _label(name),
         "help_text": str(entry.help_text or ""),
         "required": entry.required and not (action.is_partial and getattr(entry, "allow_blank", False)),
         "initial": _first_value(entry),
     }
-    if name in action.choices or isinstance(entry, serializers.ChoiceField):
-        offered = action.choices[name](actor) if name in action.choices else list(entry.choices.items())
-        return forms.ChoiceField(choices=offered, widget=forms.Select(attrs={"class": "pm-input"}), **common)
+    if offered is not None or isinstance(entry, serializers.ChoiceField):
+        return _selection(list(entry.choices.items()) if offered is None else offered, **common)
     if isinstance(entry, serializers.BooleanField):
         return forms.BooleanField(**{**common, "required": False})
     if isinstance(entry, serializers.IntegerField):
@@ -236,6 +279,7 @@ def _form_field(name: str, entry: Any, action: Action, actor: Actor) -> forms.Fi
         )
     if isinstance(entry, serializers.ListField):
         common["help_text"] = f"{common['help_text']} Separate several with spaces.".strip()
+        return forms.CharField(widget=_text(), **common)
     kind = forms.EmailField if isinstance(entry, serializers.EmailField) else forms.CharField
     return kind(widget=_text(), max_length=getattr(entry, "max_length", None), **common)
 

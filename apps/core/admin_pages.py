@@ -60,16 +60,24 @@ class ActionPages:
 
     def list_action_view(self, request: HttpRequest, operation: str) -> HttpResponse:
         """The page of an action above the list."""
-        return self._act(request, _named(actions.actions_above(self.model), operation), None)
+        return self._act(request, _named(self.offered_above(), operation), None)
 
     def row_action_view(self, request: HttpRequest, object_id: str, operation: str) -> HttpResponse:
         """The page of an action on a row."""
-        action = _named(actions.actions_on(self.model), operation)
+        action = _named(self.offered_on(), operation)
         try:
             row = self.found(request, object_id)
         except problems.NotFound as missing:
             raise _misplaced(request) or missing from None
         return self._act(request, action, row)
+
+    def offered_above(self) -> list[actions.Action]:
+        """The actions of the list, on this site."""
+        return actions.actions_above(self.model, self.admin_site.kind)
+
+    def offered_on(self) -> list[actions.Action]:
+        """The actions of a row's page, on this site."""
+        return actions.actions_on(self.model, self.admin_site.kind)
 
     def offers(self, request: HttpRequest, row: Any, offered: list[actions.Action]) -> list[Offer]:
         actor, made = acting(request), []
@@ -119,8 +127,16 @@ class ActionPages:
         if action.operation.shows_secret:
             return self._secret(request, self._asking(request, action, row), result, subject)
         messages.success(request, f"{action.label}: {subject}. Done, and on record.")
-        still = isinstance(subject, self.model) and self.still_there(request, subject)
-        return redirect(story_url(subject, self.admin_site.name) if still else self.crumbs()[-1][1])
+        return redirect(self._landing(request, action, row, subject))
+
+    def _landing(self, request: HttpRequest, action: actions.Action, row: Any, subject: Any) -> str:
+        """The page about what was made or changed, else about what was acted on, else the list."""
+        # What a destructive action was done to may be out of the person's sight now.
+        for thing in (subject, None if action.is_destructive else row):
+            shown = self.admin_site._registry.get(type(thing))
+            if shown is not None and shown.has_view_permission(request) and shown.still_there(request, thing):
+                return story_url(thing, self.admin_site.name)
+        return self.crumbs()[-1][1]
 
     def _secret(self, request: HttpRequest, asked: Context, result: Any, subject: Any) -> HttpResponse:
         mine = {"title": "The secret, this once", "subject": subject, "secret": result.secret}

@@ -67,11 +67,16 @@ class Equivalent:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way from the page of a thing to somewhere else, for those who may do `operation` there."""
+    """A way from the page of a thing to somewhere else, for those who may do `operation` there.
+
+    `sends` are the fields of a form that leads there, where a link would not do; `only` is as in Related.
+    """
 
     label: str
     operation: AnyOperation
     url: Callable[[Any], str]
+    sends: Callable[[Any], Mapping[str, str]] | None = None
+    only: str = ""
 
 
 Needs = Callable[[Actor], Iterable[Need]]
@@ -98,9 +103,10 @@ def lead_on(model: type[Model], *ways: Way) -> None:
     _ways.setdefault(model, []).extend(ways)
 
 
-def ways_of(actor: Actor, model: type[Model]) -> list[Way]:
-    """The ways from the page of a `model` that are open to `actor`."""
-    return [way for way in _ways.get(model, []) if decide(actor, way.operation, {}).decision != "deny"]
+def ways_of(actor: Actor, model: type[Model], kind: str) -> list[Way]:
+    """The ways from the page of a `model`, in a tenant of that kind, that are open to `actor`."""
+    led = [way for way in _ways.get(model, []) if way.only in ("", kind)]
+    return [way for way in led if decide(actor, way.operation, {}).decision != "deny"]
 
 
 def watch(model: type[Model], needs: Needs) -> None:
@@ -143,6 +149,8 @@ def badge(text: object, tone: str = "plain") -> SafeString:
 _TONES = {
     "active": "good",
     "spare": "info",
+    "pending": "info",
+    "accepted": "good",
     "suspended": "bad",
     "revoked": "bad",
     "expired": "warn",
@@ -190,17 +198,25 @@ def when(moment: datetime | None) -> SafeString | str:
 def equivalent(
     operation: AnyOperation, target: Mapping[str, Any], body: Mapping[str, Any], base_url: str
 ) -> Equivalent:
-    """How to call `operation` with `target` (Python values of the URL) and `body` by API and by command."""
+    """How to call `operation` with `target` (Python values of the URL) and `body` by API and by command.
+
+    What is not known of the target, missing or None, is shown by its name in capitals.
+    """
     room, _, verb = operation.name.replace("_", "-").partition(".")
     route = route_of(operation.name)
     named = [str(value) for value in target.values()]
     curl = ""
     if route is not None:
-        shown = {name: converter.to_url(target[name]) for name, converter in route.converters.items()}
+        shown = {name: _argument(name, converter, target) for name, converter in route.converters.items()}
         named = list(shown.values())
         curl = _curl(route.method, base_url + route.path.format(**shown), body)
     line = ["manage.py", room, verb.replace(".", "-"), *named, *_options(body)]
     return Equivalent(curl, shlex.join(line))
+
+
+def _argument(name: str, converter: Any, target: Mapping[str, Any]) -> str:
+    value = target.get(name)
+    return name.upper() if value is None else str(converter.to_url(value))
 
 
 def _curl(method: str, url: str, body: Mapping[str, Any]) -> str:

@@ -29,7 +29,11 @@ PLACES = {
         "ORG",
         "act inside this organization (PACKMULE_ORGANIZATION)",
     ),
-    "--on-behalf-of": ("Packmule-On-Behalf-Of", "USER", "use a delegation of this user"),
+    "--on-behalf-of": (
+        "Packmule-On-Behalf-Of",
+        "ID",
+        "act for this user or service account, or by this delegation",
+    ),
     "--expect-tenant": ("Packmule-Expect-Tenant", "TENANT", "refuse unless this is the tenant acted on"),
 }
 

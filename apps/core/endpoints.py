@@ -81,7 +81,7 @@ class OperationView(APIView):
         arguments = url | read_arguments(operation, request, method)
         if method == "POST" and (key := request.headers.get("Idempotency-Key")) is not None:
             operation.require(actor, arguments)
-            asked = idempotency.Asked.of(request, key, arguments, secret=operation.shows_secret)
+            asked = idempotency.Asked.of(request, key, arguments, operation)
             return idempotency.answer_once(
                 actor, asked, lambda: self._answer(operation, actor, arguments, method)
             )

@@ -23,8 +23,9 @@ from django.http import HttpRequest, HttpResponse
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.models import IdempotencyRecord
+from apps.core.operations import Operation
 from apps.core.problem_handlers import problem_response
-from apps.core.problems import Conflict, MalformedRequest, Problem, Remedy, ValidationFailed
+from apps.core.problems import Conflict, MalformedRequest, Problem, ValidationFailed
 
 KEPT_FOR = timedelta(hours=24)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -45,15 +46,17 @@ def use_home(enter: Callable[[Actor], AbstractContextManager[Any]]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One POST as far as repeating it goes: its key, what it asked for, and whether the answer will show a secret."""
+    """One POST as far as repeating it goes: its key, what it asked for, and of which operation."""
 
     key: str
     fingerprint: bytes
-    secret: bool
+    operation: Operation[..., Any]
     request: HttpRequest
 
     @classmethod
-    def of(cls, request: HttpRequest, key: str, arguments: dict[str, Any], *, secret: bool) -> Asked:
+    def of(
+        cls, request: HttpRequest, key: str, arguments: dict[str, Any], operation: Operation[..., Any]
+    ) -> Asked:
         """The call `request`. Raises MalformedRequest for a key that is empty, too long or not printable ASCII."""
         if not _KEY.fullmatch(key):
             raise MalformedRequest(
@@ -64,7 +67,7 @@ class Asked:
         meant = orjson.dumps(
             [where, arguments], default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
         )
-        return cls(key, hashlib.sha256(meant).digest(), secret, request)
+        return cls(key, hashlib.sha256(meant).digest(), operation, request)
 
 
 def answer_once(actor: Actor, asked: Asked, perform: Callable[[], HttpResponse]) -> HttpResponse:
@@ -128,7 +131,7 @@ def _is_storable(answer: HttpResponse) -> bool:
 
 
 def _store(actor: Actor, asked: Asked, answer: HttpResponse, old: IdempotencyRecord | None) -> None:
-    hidden = asked.secret and answer.status_code < 300
+    hidden = asked.operation.shows_secret and answer.status_code < 300
     fields: dict[str, Any] = {
         "fingerprint": asked.fingerprint,
         "status": _SECRET_SHOWN if hidden else answer.status_code,
@@ -157,17 +160,16 @@ def _replay(record: IdempotencyRecord, asked: Asked) -> HttpResponse:
             code="idempotency_key_reused",
         )
     if record.status == _SECRET_SHOWN:
-        raise _secret_already_shown(bytes(record.body).decode())
+        raise _secret_already_shown(bytes(record.body).decode(), asked.operation)
     answer = HttpResponse(bytes(record.body), status=record.status, headers=record.headers)
     answer["Idempotency-Replayed"] = "true"
     return answer
 
 
-def _secret_already_shown(named: str) -> Problem:
+def _secret_already_shown(named: str, operation: Operation[..., Any]) -> Problem:
     return Conflict(
-        f"This call was carried out before and its answer, which held the secret of {named}, is not kept. Rotate it.",
+        f"This call was carried out before and its answer, which held the secret of {named}, is not kept. "
+        "Rotate it, or where nothing can be rotated, call again with another Idempotency-Key.",
         code="secret_already_shown",
-        remedy=Remedy(
-            f"manage.py keys rotate {named}", "POST", f"/v1/keys/{named}/rotate", {"overlap_seconds": 0}
-        ),
+        remedy=operation.renewal(named) if operation.renewal else None,
     )

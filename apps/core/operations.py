@@ -121,9 +121,10 @@ class Operation(Generic[P, R]):
 
     `input` validates the body (or, for reads, the query parameters), `output` renders the result; a list operation
     (`lists=True`) returns a QuerySet that the edge pages. `versioned` operations take `expected_version: int | None`
-    from If-Match. `shows_secret` marks an answer that is never stored for replay. `publishable` operations may be
-    called with a publishable key, `open` ones without any credential, and those that work `anywhere` by a person of
-    several organizations who names none.
+    from If-Match. `shows_secret` marks an answer that is never stored for replay; `renewal` says what gets another
+    secret for the thing of a shown id, where something does. `publishable` operations may be called with a publishable
+    key, `open` ones without any credential, and those that work `anywhere` by a person of several organizations who
+    names none.
     `subject` picks the resource of record out of the result.
     """
 
@@ -136,6 +137,7 @@ class Operation(Generic[P, R]):
     lists: bool = False
     versioned: bool = False
     shows_secret: bool = False
+    renewal: Callable[[str], Remedy] | None = None
     publishable: bool = False
     open: bool = False
     anywhere: bool = False

@@ -114,7 +114,8 @@ def ensure_problem(request: HttpRequest, response: HttpResponseBase) -> HttpResp
     kind = str(response.headers.get("Content-Type", ""))
     if response.status_code < 400 or "json" in kind or not request.path_info.startswith("/v1/"):
         return response
-    kinds = {cls.status: cls for cls in reversed(problems.catalogue().values())}
+    known = [cls for cls in problems.declared() if cls.__module__ == problems.__name__]
+    kinds = {cls.status: cls for cls in reversed(known)}
     cls = kinds.get(response.status_code, problems.InternalError)
     return problem_response(cls(status=response.status_code), request)
 

@@ -29,7 +29,8 @@ SECURITY_SCHEMES: Document = {
 def security(*, publishable: bool, open: bool) -> list[dict[str, list[str]]]:  # noqa: A002 - as operations say it
     """Return the credentials that a call takes, any one of them; an open one takes none too."""
     taken = ["key", "session", *(["publishable"] if publishable else [])]
-    return [{name: []} for name in taken] + ([{}] if open else [])
+    any_of: list[dict[str, list[str]]] = [{name: []} for name in taken]
+    return [*any_of, {}] if open else any_of
 
 
 def _header(name: str, description: str, **schema: Any) -> Document:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -165,12 +166,10 @@ class Person:
         WebDriverWait(self.driver, _PATIENCE).until(lambda _driver: condition())
 
     def _wait_for_page_after(self, before: WebElement) -> None:
-        from selenium.common.exceptions import StaleElementReferenceException
-
         def is_gone() -> bool:
             try:
                 before.is_enabled()
-            except StaleElementReferenceException:
+            except WebDriverException:  # stale, or of a document that is no more
                 return True
             return False
 

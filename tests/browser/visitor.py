@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import re
-import struct
-import time
 from collections.abc import Iterable
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -21,7 +17,6 @@ from selenium.webdriver.common.virtual_authenticator import Protocol, Transport,
 from tests.browser.person import THEMES, WIDTHS, Person
 
 PASSWORD = "a long walk with a loaded mule"
-_STEP = 30
 _TURN = """
 const root = document.documentElement.classList;
 root.toggle("dark", arguments[0]);
@@ -127,12 +122,3 @@ class Visitor(Person):
             is_user_verified=True,
         )
         self.driver.add_virtual_authenticator(options)
-
-
-def totp(secret: str) -> str:
-    """What an authenticator app shows for `secret` at this moment."""
-    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
-    counter = struct.pack(">Q", int(time.time()) // _STEP)
-    digest = hmac.new(key, counter, hashlib.sha1).digest()
-    start = digest[-1] & 15
-    return f"{(struct.unpack('>I', digest[start : start + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"

@@ -10,18 +10,32 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from apps.accounts.models import MailTemplate, ServiceAccount, User
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+
+from apps.accounts.mails.models import MailTemplate
+from apps.accounts.models import ServiceAccount, User
+from apps.accounts.oauth.models import OAuthGrant
+from apps.accounts.signin.trail import session_id
+from apps.apikeys.delegations.models import Delegation
+from apps.apikeys.handoffs import digest, issue
 from apps.apikeys.minting import mint
 from apps.apikeys.models import KeyKind
 from apps.audit.models import Event, Touch
 from apps.core import clock
 from apps.core.ids import decode, encode
 from apps.core.scopes import Scopes
+from apps.core.strictjson import timestamp
 from apps.orgs.joining import digest_of
 from apps.orgs.models import Invitation, Membership, Role, Team, TeamMember
+from apps.tenancy.models import Tenant
+from apps.tenancy.walls import outside
+from tests.oauth import register
 from tests.sweep.cells import Cell, example
 from tests.world import Party, same_id
 
+#: The same in every body, so that two calls about the same things ask the same.
+TOMORROW = timestamp(clock.now() + timedelta(days=1))
 #: Bodies by the operation's name, made for the cell whose ids they are to hold. {} where the fields' examples do.
 BODIES: dict[str, Callable[[Cell], dict[str, Any]]] = {
     "members.add": lambda cell: {"email": f"guest@{party_of(cell).slug}.test", "role": "viewer"},
@@ -31,17 +45,38 @@ BODIES: dict[str, Callable[[Cell], dict[str, Any]]] = {
         "scopes": ["users:read"],
         "service_account": cell.things["svc"],
     },
+    "oauth_clients.create": lambda cell: {
+        "name": "made",
+        "grants": ["client_credentials"],
+        "scopes": ["users:read"],
+        "service_account": cell.things["svc"],
+    },
+    "oauth_clients.update": lambda _cell: {"name": "changed", "scopes": ["users:read"]},
     "leaked_keys.report": lambda _cell: {"keys": [{"key": "pmk_live_sk_nothing", "url": "https://x.test"}]},
-    "mail_templates.put": lambda cell: {"subject": "made", "text": "{{ link }}"},
+    "mail_templates.put": lambda _cell: {"subject": "made", "text": "{{ link }}"},
     "invitations.preview": lambda cell: {"token": token_of(cell)},
     "invitations.accept": lambda cell: {"token": token_of(cell)},
     "invitations.decline": lambda cell: {"token": token_of(cell)},
+    "sign_in_settings.update": lambda _cell: {"session_hours": 24},
+    "delegations.create": lambda cell: {
+        "actor": cell.things["agt"],
+        "scopes": ["users:read"],
+        "expires_at": TOMORROW,
+    },
+    "delegations.request": lambda cell: {
+        "of": cell.things["usr"],
+        "scopes": ["users:read"],
+        "expires_at": TOMORROW,
+        "purpose": "made",
+    },
+    "environments.open": lambda _cell: {"nonce": digest("a browser's secret").hex(), "reason": "made"},
     "policy.explain": lambda cell: {"operation": "agents.list", "resource": cell.things["agt"]},
 }
 #: Fields of a body of which only one may be sent: (operation, field) -> the field that has to go.
 ONE_OF: dict[tuple[str, str], str] = {
     ("keys.create", "agent"): "service_account",
     ("members.add", "user"): "email",
+    ("oauth_clients.create", "agent"): "service_account",
 }
 
 
@@ -68,7 +103,7 @@ def _user(cell: Cell) -> str:
 
 @example("mem")
 def _membership(cell: Cell) -> str:
-    """A member whom the others can do without, somebody who is none yet, and another owner beside the party's person."""
+    """A member whom the others can do without, somebody who is none yet, and an owner beside the party's person."""
     slug = party_of(cell).slug
     for kind in ("member", "guest", "partner"):
         User.objects.create(id=unlike(cell, kind), email=f"{kind}@{slug}.test", name=cell.mark)
@@ -158,6 +193,27 @@ def _key(cell: Cell) -> str:
     return minted.key.public_id
 
 
+@example("dlg")
+def _delegation(cell: Cell) -> str:
+    """What the party's service account asks the party's person, so that there is something to answer."""
+    party = party_of(cell)
+    made = Delegation.objects.create(
+        id=unlike(cell, "delegation"),
+        organization_id=party.uuid,
+        delegator_kind="user",
+        delegator_id=decode(party.person, "usr"),
+        delegator_name=cell.mark,
+        delegate_kind="service_account",
+        delegate_id=decode(party.service, "svc"),
+        delegate_name=cell.mark,
+        scopes=["users:read"],
+        purpose=cell.mark,
+        expires_at=clock.now() + timedelta(days=2),
+        asked_until=clock.now() + timedelta(days=1),
+    )
+    return made.public_id
+
+
 @example("aud")
 def _event(cell: Cell) -> str:
     """An event of record whose request is the same for everybody, so that a timeline could follow it anywhere."""
@@ -201,3 +257,56 @@ def _mail_kind(cell: Cell) -> str:
     """A kind of mail for which the tenant has its own text: the same for everybody in it."""
     texts = {"subject": "ours", "text": "{{ link }}"}
     return MailTemplate.objects.get_or_create(kind="invitation", defaults=texts)[0].kind
+
+
+@example("oac")
+def _oauth_client(cell: Cell) -> str:
+    """A confidential client of the party's service account."""
+    return register(
+        party_of(cell), id=unlike(cell, "client"), name=cell.mark, grants=["client_credentials"], machine=True
+    ).public_id
+
+
+@example("oag")
+def _oauth_grant(cell: Cell) -> str:
+    """What the party's person let its client do."""
+    made = OAuthGrant.objects.create(
+        id=unlike(cell, "grant"),
+        user_id=decode(party_of(cell).person, "usr"),
+        client_id=encode("oac", unlike(cell, "client")),
+        name=cell.mark,
+        scopes=["users:read"],
+        given_at=clock.now(),
+    )
+    return made.public_id
+
+
+@example("ses")
+def _session(cell: Cell) -> str:
+    """A session of the party's person; its token is the same in the twin tenant, so that its id is."""
+    token = unlike(cell, "session").hex
+    person = User.objects.get(pk=decode(party_of(cell).person, "usr"))
+    Session.objects.create(session_key=token, session_data="", expire_date=clock.now() + timedelta(days=1))
+    UserSession.objects.create(user=person, session_key=token, ip="192.0.2.7", user_agent=cell.mark)
+    return encode("ses", session_id(token))
+
+
+@example("hof")
+def _hand_off(cell: Cell) -> str:
+    """A hand-off into the environment, or into that of the company, which goes on as long as the session of `ses`."""
+    assert cell.space is not None
+    place = cell.space.name if cell.space.name != "console" else f"{party_of(cell).slug}/production"
+    company = place.partition("/")[0]
+    with outside():
+        tenant = Tenant.objects.get(name=place)
+    made, _ = issue(
+        nonce_digest=digest(cell.name),
+        owner_organization_id=tenant.owner_organization_id,
+        name=place,
+        tenant_id=tenant.id,
+        user_id=same_id(f"builders:{company}:owner"),
+        user_name=cell.mark,
+        session_id=session_id(same_id(f"sweep:{company}:session").hex),
+        reason=cell.mark,
+    )
+    return made.public_id

@@ -187,18 +187,19 @@ class Stage:
         space, before, after = self.spaces[title], self.rows[title], traces.rows_of(self.spaces[title])
         cells = [self.cells[name] for name in near]
         mine = traces.owners_of([cell for cell in cells if cell.party], space)
-        persons = {str(decode(cell.things["usr"], "usr")) for cell in cells if "usr" in cell.things}
+        shown = {cell.things["usr"] for cell in cells if "usr" in cell.things}
+        persons = shown | {str(decode(one, "usr")) for one in shown}
         known = {row.owner for row in before}
         wrong = {row for row in before - after if row.owner not in mine and row.key not in persons}
-        wrong |= {row for row in after - before if row.owner in known - mine - {"-"}}
+        others = known - mine - {"-"}
+        wrong |= {row for row in after - before if row.owner in others and row.key not in persons}
         assert not wrong, f"{where} changed what is not its own: {traces.shown(wrong)}"
 
     def _complain_about_registry(self, where: str, caller: Caller) -> None:
         after = traces.rows_of_registry()
         mine = {f"{tenant}/" for tenant in self.spares}
         for cell in (self.cells[name] for name in caller.reach):
-            if cell.space is not None:
-                mine.add(f"{cell.space.ref.id}/{cell.organization or ''}")
+            mine |= set(traces.registered(cell))
         wrong = {row for row in self.registry ^ after if row.owner not in mine}
         assert not wrong, f"{where} changed the registry: {traces.shown(wrong)}"
 

@@ -122,7 +122,22 @@ def test_every_cell_can_be_told_from_every_other(stage: Stage) -> None:
     marks = {cell.mark for cell in stage.cells.values()}
     assert len(marks) == len(stage.cells)
     twins = stage.cells["acorn/north"], stage.cells["birch/north"]
-    shared = {"org", "usr", "mem", "rol", "tea", "inv", "agt", "svc", "aud", "thing", "kind"}
+    shared = {
+        "org",
+        "usr",
+        "mem",
+        "dlg",
+        "rol",
+        "tea",
+        "inv",
+        "agt",
+        "svc",
+        "aud",
+        "thing",
+        "kind",
+        "oac",
+        "oag",
+    }
     assert {name for name, thing in twins[0].things.items() if twins[1].things[name] == thing} == shared
 
 

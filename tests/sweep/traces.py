@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
 from django.db import connection
 
+from apps.core.ids import decode
 from apps.core.walls import declaration_of
 from apps.tenancy.schema import models_of
 from apps.tenancy.walls import enter, outside
@@ -31,7 +32,26 @@ union all
 select 'tenancy_datakey', id::text, tenant_id::text, null, md5(row::text) from public.tenancy_datakey row
 union all
 select 'tenancy_domain', domain, tenant_id::text, null, md5(row::text) from public.tenancy_domain row
+union all
+select 'apikeys_handoff', id::text, tenant_id::text, 'hand-offs', md5(row::text) from public.apikeys_handoff row
+union all
+select 'apikeys_halt', id::text, tenant_id::text, principal_id::text, md5(row::text) from public.apikeys_halt row
 """
+#: Rows that are a person's own, under that person's id: what somebody does about themselves changes no other.
+_PERSONAL = {
+    "accounts_oauthgrant": "row.user_id::text",
+    "allauth_idp_oidc_token": "coalesce(row.user_id::text, row.id::text)",
+    "audit_event": "case when row.organization_id is null and row.actor_kind = 'user' "
+    "then row.actor_id else row.id::text end",
+    "usersessions_usersession": "row.user_id::text",
+    "django_session": "coalesce((select seen.user_id::text from usersessions_usersession seen "
+    "where seen.session_key = row.session_key), row.session_key)",
+}
+#: Whose rows are that say so by another table's row only.
+_OWNERS = {
+    "allauth_idp_oidc_client": "coalesce((select facts.organization_id::text from accounts_oauthclient facts "
+    "where facts.client_id = row.id), '-')",
+}
 #: Counters of the rate limiter are everybody's.
 NOBODYS = frozenset({("public", "tenancy_ratecounter")})
 
@@ -74,7 +94,11 @@ def texts_of(space: Space) -> str:
 
 
 def rows_of_registry() -> set[Row]:
-    """Every row of the registry that says who is reached by what; `owner` is `tenant id/organization id`."""
+    """Every row of the registry that says who is reached by what.
+
+    `owner` is `tenant id/organization id`; of who is stopped `tenant id/principal id`, and of hand-offs, which are the
+    environment's as a whole, `tenant id/hand-offs`.
+    """
     with outside(), connection.cursor() as cursor:
         cursor.execute(_REGISTRY)
         return {Row(t, k, f"{tenant}/{org or ''}", c) for t, k, tenant, org, c in cursor.fetchall()}
@@ -89,8 +113,9 @@ def _all_rows(kind: str) -> str:
         owner = "'-'"
         if column is not None:
             owner = f"coalesce({model._meta.get_field(column).column}::text, '')"  # type: ignore[union-attr]
-        key = " || '/' || ".join(f"{f.column}::text" for f in model._meta.pk_fields)
         table = model._meta.db_table
+        owner = _OWNERS.get(table, owner)
+        key = _PERSONAL.get(table) or " || '/' || ".join(f"{f.column}::text" for f in model._meta.pk_fields)
         parts.append(f"select '{table}', {key}, {owner}, md5(row::text) from {table} row")
     return " union all ".join(parts)
 
@@ -100,6 +125,19 @@ def owners_of(cells: Iterable[Cell], space: Space) -> set[str]:
     return {
         str(cell.organization or "") for cell in cells if cell.space is space and cell.name[-6:] != "/place"
     }
+
+
+def registered(cell: Cell) -> Iterator[str]:
+    """Whose rows of the registry are the cell's, as `rows_of_registry` has them. Who knows a place owns none of it."""
+    if cell.space is None or cell.name.endswith(("/place", "/visitor")):
+        return
+    tenant = cell.space.ref.id
+    yield f"{tenant}/{cell.organization or ''}"
+    if cell.name.endswith("/tenant"):
+        yield f"{tenant}/hand-offs"
+    for prefix in ("usr", "agt", "svc"):
+        if prefix in cell.things:
+            yield f"{tenant}/{decode(cell.things[prefix], prefix)}"
 
 
 def shown(rows: Iterable[Row]) -> str:

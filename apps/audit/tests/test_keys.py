@@ -48,7 +48,8 @@ def test_pages_of_it(world: World, north: Party) -> None:
     made = Api(north.agent_key).post("/v1/keys", EVERYTHING)
     for number in range(5):
         Api(made["secret"]).post("/v1/agents", {"name": f"number {number}"})
-    path, names, cursor = f"/v1/keys/{made['id']}/activity?limit=2", [], ""
+    path, names = f"/v1/keys/{made['id']}/activity?limit=2", []
+    cursor: str | None = ""
     while cursor is not None:
         page = Api(north.person_key).get(path + (f"&cursor={cursor}" if cursor else ""))
         names += [event["resource"]["name"] for event in page["data"]]

@@ -186,9 +186,11 @@ def test_who_creates_an_organization_while_in_none_is_told_in_the_new_one(space:
 
 def test_what_a_person_without_organization_does_to_themselves_belongs_to_the_tenant(space: Space) -> None:
     def act(actor: Actor) -> Any:
-        user = User.objects.get(email="stranger@nowhere.test")
-        user.name = "Known"
-        user.save()
+        # People are added and changed in the tenant's own role, as the operations about them do.
+        with walls.whole_tenant():
+            user = User.objects.get(email="stranger@nowhere.test")
+            user.name = "Known"
+            user.save()
         return user
 
     with walls.enter(space.ref, walls.NO_ORGANIZATION):

@@ -7,6 +7,8 @@ somebody else was given, or had themselves given, therefore opens nothing in thi
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from typing import Literal, TypedDict
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
@@ -32,6 +34,15 @@ from apps.core.problems import Problem
 _PATIENCE_SECONDS = 15 * 60
 #: The session's entry with the address of the console by which the person came.
 CONSOLE = "console"
+
+
+class _Guard(TypedDict):
+    """What a cookie of ours is set with."""
+
+    path: str
+    httponly: bool
+    samesite: Literal["Lax"]
+    secure: bool
 
 
 @require_GET
@@ -131,7 +142,7 @@ def _replace(request: HttpRequest) -> None:
         request.session.flush()
 
 
-def _turned_away(request: HttpRequest, context: dict[str, object], wanted: str) -> HttpResponse:
+def _turned_away(request: HttpRequest, context: Mapping[str, object], wanted: str) -> HttpResponse:
     query = {"next": page_or_first(wanted), "console": _console_host(request)}
     again = f"{ENTRANCE}?{urlencode(query)}"
     shown = {**context, "tenant": _tenant(request), "again": again}
@@ -159,6 +170,6 @@ def _nonce_cookie(request: HttpRequest) -> tuple[str, str]:
     return (f"__Host-{name}", "/") if _is_secure(request) else (name, ENTRANCE)
 
 
-def _guarded(request: HttpRequest, path: str) -> dict[str, object]:
+def _guarded(request: HttpRequest, path: str) -> _Guard:
     # Lax and not Strict: the console's redirect back is a navigation from another site.
     return {"path": path, "httponly": True, "samesite": "Lax", "secure": _is_secure(request)}

@@ -128,7 +128,7 @@ def _found(actor: Actor, **named: object) -> Environment:
     """The environment, of whichever organization of the person's. Raises NotFound."""
     with whole_tenant():
         found = Environment.objects.live().filter(**named).select_related("application").first()
-        places = Membership.objects.filter(user_id=actor.principal.id)
+        places = Membership.objects.filter(user=actor.principal.id)
         if found is None or not places.filter(organization_id=found.organization_id).exists():
             raise missing("environment", named.get("tenant_name", "of that id"))
     return found  # type: ignore[no-any-return]

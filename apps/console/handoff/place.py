@@ -22,16 +22,24 @@ from apps.console.handoff.services import sign_out
 from apps.core.actor import Actor
 from apps.core.admin import environments, site
 from apps.core.admin_pages import base_url
-from apps.core.admin_story import needs_of
+from apps.core.admin_story import Way, lead_on, needs_of
 from apps.core.endpoints import acting
 from apps.core.ids import decode
 from apps.core.problems import missing
 from apps.orgs.models import Organization
+from apps.orgs.services import get_organization
 from apps.tenancy.walls import whole_tenant
 
 Context = dict[str, Any]
-#: More customers than this are not offered for choosing at the top of the page; their own pages lead there.
+#: More customers than this are not offered for choosing at the top of the page; the page of each leads there.
 MOST_CHOICES = 50
+_WITHIN = Way(
+    "Act within it",
+    get_organization,
+    lambda _row: reverse("admin:switch"),
+    sends=lambda row: {"organization": row.public_id},
+    only="environment",
+)
 #: The menu: title, and model, name and icon of each entry. What has no admin is left out.
 _MENU = (
     (
@@ -138,6 +146,7 @@ def wire() -> None:
     for model, shown in site._registry.items():
         if model._meta.app_config.name in has:
             environments.register(model, type(shown))
+    lead_on(Organization, _WITHIN)
 
 
 def _customer(shown: str) -> Organization:

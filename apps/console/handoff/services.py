@@ -69,7 +69,7 @@ def open_environment(
     with enter(target.ref), open_environment.recorded(away) as note:
         made, code = handoffs.issue(
             nonce_digest=bytes.fromhex(nonce),
-            owner_organization_id=target.owner_organization_id,
+            owner_organization_id=target.owner_organization_id,  # type: ignore[arg-type] # an environment has one
             name=target.ref.name,
             tenant_id=target.ref.id,
             user_id=person,
@@ -81,19 +81,19 @@ def open_environment(
         return note(Opened(made, environment_url(target, f"{ENTRANCE}?{query}")))
 
 
-@operation("hand-offs.list", scope="hand-offs:read", risk=Risk.READ, output=HandOffOutput, lists=True)
+@operation("hand_offs.list", scope="hand-offs:read", risk=Risk.READ, output=HandOffOutput, lists=True)
 def list_hand_offs(actor: Actor) -> QuerySet[HandOff]:
     """List who opened the admin of an environment of the organization, the newest first, and what became of it."""
     return HandOff.objects.visible_to(actor)
 
 
-@operation("hand-offs.get", scope="hand-offs:read", risk=Risk.READ, output=HandOffOutput)
+@operation("hand_offs.get", scope="hand-offs:read", risk=Risk.READ, output=HandOffOutput)
 def get_hand_off(actor: Actor, *, hand_off_id: UUID) -> HandOff:
     """Show one hand-off."""
     return find_hand_off(actor, hand_off_id)
 
 
-@operation("hand-offs.end", scope="hand-offs:write", risk=Risk.WRITE, records_itself=True)
+@operation("hand_offs.end", scope="hand-offs:write", risk=Risk.WRITE, records_itself=True)
 def end_hand_off(actor: Actor, *, hand_off_id: UUID) -> HandOff:
     """End a hand-off: its session in the environment's admin is closed at the next click. Repeatable."""
     return _ended(actor, find_hand_off(actor, hand_off_id), Ending.REVOKED)
@@ -101,7 +101,8 @@ def end_hand_off(actor: Actor, *, hand_off_id: UUID) -> HandOff:
 
 def sign_out(actor: Actor) -> None:
     """End the hand-off by which `actor` acts, on their own word: leaving takes no right."""
-    own = HandOff.objects.filter(pk=actor.credential.id).first()
+    shown = actor.credential.id
+    own = HandOff.objects.filter(pk=shown).first() if shown else None
     if own is not None:
         _ended(actor, own, Ending.SIGNED_OUT)
 

@@ -172,7 +172,7 @@ def test_it_can_be_revoked_on_the_way(world: World, on_the_way: Browser) -> None
     made = HandOff.objects.order_by("-id").first()
     assert made is not None
     assert made.status == "waiting"
-    path = f"http://{CONSOLE}/admin/apikeys/handoff/{made.public_id}/do/hand-offs.end/"
+    path = f"http://{CONSOLE}/admin/apikeys/handoff/{made.public_id}/do/hand_offs.end/"
     assert on_the_way.post(path, reason="Not now").status_code == 302
     assert "was revoked" in text_of(on_the_way.get(address))
 
