@@ -71,9 +71,6 @@ _BASE_APPS = [
     "allauth.idp.oidc",
     "allauth.mfa",
     "allauth.socialaccount",
-    "allauth.socialaccount.providers.github",
-    "allauth.socialaccount.providers.google",
-    "allauth.socialaccount.providers.openid_connect",
     "allauth.usersessions",
     "django.contrib.admin",
 ]
@@ -196,7 +193,7 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password": "20/m/ip",
     # Mails with codes and links, whatever they are for; `key` as above.
     "confirm_email": None,
-    "mail": "1/10s/key,3/m/key,20/h/key",
+    "mail": "5/m/key,20/h/key",
     "mail_anywhere": "30/10m/key",
     "reset_password_from_key": "20/m/ip",
     "reauthenticate": "10/m/user",
@@ -207,11 +204,14 @@ MFA_ADAPTER = "apps.accounts.signin.factors.MFAAdapter"
 MFA_RATE_LIMITS = {"webauthn_login": "30/m/ip"}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+# Clocks of telephones are a little off: the codes just before and after count too (RFC 6238, 5.2), each once.
+MFA_TOTP_TOLERANCE = 1
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 # Session tokens, never JWT: one of another tenant would be taken for ours.
 HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.sessions.SessionTokenStrategy"  # noqa: S105
 HEADLESS_ADAPTER = "apps.accounts.signin.headless.HeadlessAdapter"
 HEADLESS_CLIENTS = ("app", "browser")
+USERSESSIONS_ADAPTER = "apps.accounts.signin.headless.UserSessionsAdapter"
 USERSESSIONS_TRACK_ACTIVITY = False
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/accounts/"
@@ -226,6 +226,13 @@ IDP_OIDC_AUTHORIZATION_CODE_EXPIRES_IN = 60
 IDP_OIDC_INTROSPECTION_ENABLED = True
 IDP_OIDC_DCR_ENABLED = False
 IDP_OIDC_CIMD_ENABLED = False
+
+# Accounts elsewhere: see apps/accounts/signin/providers and docs/sign-in-providers.md. Providers are the tenant's rows.
+SOCIALACCOUNT_ADAPTER = "apps.accounts.signin.providers.adapter.SocialAdapter"
+SOCIALACCOUNT_FORMS = {"signup": "apps.accounts.signin.providers.forms.SocialSignUpForm"}
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_LOGIN_ON_GET = False
 
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
@@ -310,5 +317,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("PACKMULE_LOG_LEVEL", "WARNING")},
-    "loggers": {"packmule": {"level": "INFO"}},
+    # oauthlib's debugging writes down codes and tokens.
+    "loggers": {"packmule": {"level": "INFO"}, "oauthlib": {"level": "INFO"}},
 }

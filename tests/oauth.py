@@ -19,7 +19,7 @@ from django.test import Client
 from apps.accounts.models import User
 from apps.accounts.oauth import audiences, texts
 from apps.accounts.oauth.clients import CLI, write_through
-from apps.accounts.oauth.models import OAuthClient
+from apps.accounts.oauth.models import OAuthClient, OAuthGrant
 from apps.core import clock
 from apps.core.ids import decode, uuid7
 from apps.tenancy.walls import enter
@@ -29,7 +29,6 @@ from tests.world import Party, Space
 BACK = "https://app.example.com/callback"
 VERIFIER = "a-verifier-that-is-long-enough-to-be-one-of-43-characters"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-COMMON = {"self:read", "users:read"}
 
 
 def challenge_of(verifier: str) -> str:
@@ -58,7 +57,10 @@ def register(
 def give(
     space: Space, scopes: list[str], *, user: str | None = None, client: str = CLI, **changes: Any
 ) -> str:
-    """An access token (or, by `kind`, a refresh token) that was given already, without asking anybody."""
+    """An access token (or, by `kind`, a refresh token) that was given already, without asking anybody.
+
+    `audience`, `expires_at` and `begun_with` may be others than those that the server would write.
+    """
     kind = changes.pop("kind", texts.ACCESS)
     audience = changes.pop("audience", audiences.api_of(space.ref.id))
     text = (
@@ -70,7 +72,10 @@ def give(
         if client == CLI:
             Row.objects.get_or_create(pk=CLI, defaults={"name": CLI, "type": "public", "secret": "!"})
         person = User.objects.get(pk=decode(user, "usr")) if user else None
-        begun_with = person.get_session_auth_hash() if person else ""
+        begun_with = changes.pop("begun_with", person.get_session_auth_hash() if person else "")
+        if person is not None:
+            given = {"name": client, "scopes": scopes, "given_at": clock.now()}
+            OAuthGrant.objects.get_or_create(user=person, client_id=client, defaults=given)
         Token.objects.create(
             type=kind,
             hash=texts.hash_of(text),
@@ -85,10 +90,11 @@ def give(
 
 @dataclass
 class Browser:
-    """A person's browser on a tenant's host."""
+    """A person's browser on a tenant's host, at some network address."""
 
     space: Space
     cookie: str = ""
+    address: str = "127.0.0.1"
 
     @classmethod
     def of(cls, space: Space, party: Party) -> Browser:
@@ -103,8 +109,22 @@ class Browser:
         """Send a form of that page."""
         return self._client().post(url, fields, headers=self._headers())
 
+    def device(self, user_code: str) -> Any:
+        """Open the page on which a device is approved."""
+        return self.get(device_page(user_code))
+
+    def allow(self, user_code: str, scopes: list[str]) -> Any:
+        """Let the device do these."""
+        return self.post(device_page(user_code), action="confirm", scopes=scopes)
+
+    def approve(self, user_code: str, *scopes: str) -> None:
+        """Let the device in that shows the code; raises AssertionError when it is not."""
+        where = "/identity/o/device?" + urlencode({"user_code": user_code})
+        answer = self.post(where, action="confirm", scopes=list(scopes))
+        assert answer.status_code == 200, (answer.status_code, answer.content[:3000])
+
     def _client(self) -> Client:
-        return Client(raise_request_exception=True)
+        return Client(raise_request_exception=True, REMOTE_ADDR=self.address)
 
     def _headers(self) -> dict[str, str]:
         return {"host": self.space.host} | ({"cookie": self.cookie} if self.cookie else {})
@@ -139,6 +159,11 @@ class Program:
         answer = self.call("token", grant_type=grant_type, **fields)
         return {**json.loads(answer.content), "status": answer.status_code}
 
+    def device(self, scope: str) -> dict[str, Any]:
+        """The codes of a device that asks to be let in."""
+        codes: dict[str, Any] = json.loads(self.call("device/code", scope=scope).content)
+        return codes
+
     def address(self, scope: str, **changes: Any) -> str:
         """The address to which the program sends a person's browser."""
         query = {
@@ -163,10 +188,24 @@ class Program:
         )
         return came_back(answer)["code"]
 
+    def begin(self, scope: str, **fields: Any) -> dict[str, Any]:
+        """Begin a device flow; `status` is put beside the answer."""
+        answer = self.call("device/code", scope=scope, **fields)
+        return {**json.loads(answer.content), "status": answer.status_code}
+
+    def poll(self, device_code: str, **fields: Any) -> dict[str, Any]:
+        """Ask what came of a device flow."""
+        return self.token(DEVICE_GRANT, device_code=device_code, **fields)
+
     def exchange(self, code: str, **changes: Any) -> dict[str, Any]:
         """Exchange a code for tokens."""
         fields = {"code": code, "redirect_uri": BACK, "code_verifier": VERIFIER} | changes
         return self.token("authorization_code", **{k: v for k, v in fields.items() if v is not None})
+
+
+def device_page(user_code: str) -> str:
+    """Where somebody approves the device that shows this code."""
+    return "/identity/o/device?" + urlencode({"user_code": user_code})
 
 
 def came_back(answer: Any) -> dict[str, str]:

@@ -7,6 +7,7 @@ from apps.accounts.mails import api as mails
 from apps.accounts.oauth import api as oauth
 from apps.accounts.ownership import change_owner
 from apps.accounts.signin import api as signin
+from apps.accounts.signin.providers import api as providers
 from apps.core.endpoints import endpoint
 
 urlpatterns = [
@@ -37,4 +38,5 @@ urlpatterns = [
     *mails.urlpatterns,
     *oauth.urlpatterns,
     *signin.urlpatterns,
+    *providers.urlpatterns,
 ]

@@ -10,8 +10,10 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Verify passkeys by this platform's rules, and ask for the second factors that a tenant wants."""
-        from apps.accounts.signin import factors, gates, takeovers
+        from apps.accounts.signin import factors, gates, refusals, takeovers
+        from apps.accounts.signin.providers import models  # noqa: F401 - no other start-up code needs its table
 
         factors.install()
         gates.register()
+        refusals.register()
         takeovers.register()

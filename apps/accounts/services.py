@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
 
 from apps.accounts import hooks, machines
@@ -27,7 +28,10 @@ def person(email: str, *, name: str = "", password: str | None = None) -> User:
     try:
         # The directory is the tenant's: an organization's role adds nobody to it by itself.
         with whole_tenant(), transaction.atomic():
-            return User.objects.create_user(email, password, name=name)
+            made = User.objects.create_user(email, password, name=name)
+            # Nobody has confirmed it: a code from a mail, or the link to a password, will.
+            EmailAddress.objects.create(user=made, email=made.email, primary=True)
+            return made
     except IntegrityError:
         raise EmailTaken(remedy=_add_by_email(email)) from None
 

@@ -20,7 +20,8 @@ from apps.core.problems import show
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-Match, Packmule-Key, "
-    "Packmule-Organization, Packmule-On-Behalf-Of, Packmule-Expect-Tenant, X-Session-Token",
+    "Packmule-Organization, Packmule-On-Behalf-Of, Packmule-Expect-Tenant, Packmule-Invitation, X-Session-Token, "
+    "X-Email-Verification-Key, X-Password-Reset-Key",
     "Access-Control-Max-Age": "600",
 }
 _EXPOSED = "Packmule-Tenant, Request-Id, RateLimit, RateLimit-Policy, Retry-After, ETag, Location, Idempotency-Replayed"

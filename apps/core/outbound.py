@@ -90,6 +90,11 @@ def allow_loopback_when(rule: Callable[[], bool]) -> None:
         _loopback_rules.append(rule)
 
 
+def loopback_is_allowed() -> bool:
+    """True where calls may reach this machine itself: by PACKMULE_OUTBOUND_LOOPBACK, or by one of the rules."""
+    return bool(settings.PACKMULE_OUTBOUND_LOOPBACK) or any(rule() for rule in _loopback_rules)
+
+
 def fetch(
     method: str,
     url: str,
@@ -206,7 +211,7 @@ class _Exchange:
             self._require_time()
             raise Unreachable(str(failure)) from None
         for address in found:
-            if not (is_public(address) or (is_loopback(address) and _loopback_is_allowed())):
+            if not (is_public(address) or (is_loopback(address) and loopback_is_allowed())):
                 raise AddressRefused(f"{show(host)} does not lie on the public internet.")
         return found
 
@@ -316,10 +321,6 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context
-
-
-def _loopback_is_allowed() -> bool:
-    return bool(settings.PACKMULE_OUTBOUND_LOOPBACK) or any(rule() for rule in _loopback_rules)
 
 
 def _brief(failure: Exception) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +22,8 @@ from apps.core.operations import Refused, Verdict
 from apps.core.problems import Problem
 
 _ROOT = Path(inspect.getfile(apps)).parent
+#: Python 3.11 fails where several threads parse source at once.
+_reading = Lock()
 _LEFT_OUT = frozenset({"tests", "migrations"})
 
 
@@ -38,8 +41,10 @@ class Code:
 @cache
 def codes() -> dict[str, Code]:
     """Return every code, by status and code."""
-    declared = _of_classes()
-    named = {code.code: code for path in _sources() for code in _named_in(path) if code.code not in declared}
+    with _reading:
+        declared = _of_classes()
+        found = (code for path in _sources() for code in _named_in(path))
+        named = {code.code: code for code in found if code.code not in declared}
     return {
         code.code: code
         for code in sorted([*declared.values(), *named.values()], key=lambda c: (c.status, c.code))

@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from functools import cache
+from threading import Lock
 from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
@@ -30,6 +31,8 @@ from apps.core.parameters import ListParameters, Parameters
 from apps.core.serializers import Output, StrictSerializer
 
 Document = dict[str, Any]
+#: spectacular keeps its settings and extensions in classes, where two threads that build at once meet.
+_building = Lock()
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -214,7 +217,8 @@ def _rename_twins(paths: Document) -> None:
 
 def build_document(urlconf: str | None = None) -> Document:
     """Return the OpenAPI document of every operation that has a URL."""
-    return Generator(urlconf=urlconf).get_schema(request=None, public=True)
+    with _building:
+        return Generator(urlconf=urlconf).get_schema(request=None, public=True)
 
 
 @cache

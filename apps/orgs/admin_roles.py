@@ -71,7 +71,7 @@ def _holders_of(actor: Actor, row: Role) -> Iterator[list[Any]]:
         yield [link(seat, seat.user.email), "Member"]
     for model in (Agent, ServiceAccount):
         for machine in model.objects.visible_to(actor).filter(**held)[:MOST_SHOWN]:
-            yield [link(machine), model._meta.verbose_name.capitalize()]
+            yield [link(machine), str(model._meta.verbose_name).capitalize()]
 
 
 act_above(

@@ -17,6 +17,7 @@ from apps.accounts import mails
 from apps.accounts.authority import require_person
 from apps.accounts.models import User
 from apps.accounts.roles import label_of
+from apps.accounts.signin import links
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.ids import encode
@@ -30,7 +31,6 @@ from apps.orgs.members import require_giving
 from apps.orgs.models import Invitation, InvitationStatus, Membership, Role, Team
 from apps.orgs.querysets import InvitationQuerySet
 from apps.orgs.services import find_organization, require_organization
-from apps.tenancy.urls import tenant_url
 
 TOKEN_BYTES = 32
 #: How long the same mail is not sent again.
@@ -267,7 +267,7 @@ def _send(invitation: Invitation, actor: Actor, token: str) -> None:
         "invitation",
         invitation.email,
         {
-            "link": tenant_url(actor.tenant, f"/accounts/invitations/{token}/"),
+            "link": links.invitation(token),
             "organization": invitation.organization.name,
             "inviter": invitation.inviter_name,
             "role": own.values_list("name", flat=True).first() or label_of(invitation.role),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event
 
+from allauth.idp.oidc.models import Token
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connections
 
@@ -39,7 +40,10 @@ def forget_counters() -> int:
 
 
 def forget_in_tenants() -> int:
-    """Delete old answers, ended sessions and what the cache forgot in every active tenant; returns how many rows."""
+    """Delete old answers, ended sessions and tokens, and what the cache forgot, in every active tenant.
+
+    Returns how many rows that were.
+    """
     with outside():
         tenants = [tenant.ref for tenant in Tenant.objects.active()]
     gone = 0
@@ -47,6 +51,7 @@ def forget_in_tenants() -> int:
         with enter(tenant):
             gone += idempotency.forget_old() + CacheEntry.forget_ended()
             gone += Session.objects.filter(expire_date__lt=clock.now()).delete()[0]
+            gone += Token.objects.filter(expires_at__lt=clock.now()).delete()[0]
     return gone
 
 

@@ -24,6 +24,13 @@ PAGES = {
     "agent": "/admin/accounts/agent/{agent}/change/",
     "service-accounts": "/admin/accounts/serviceaccount/",
     "members": "/admin/orgs/membership/",
+    "member": "/admin/orgs/membership/{member}/change/",
+    "invitations": "/admin/orgs/invitation/",
+    "invitation": "/admin/orgs/invitation/{invitation}/change/",
+    "teams": "/admin/orgs/team/",
+    "team": "/admin/orgs/team/{team}/change/",
+    "roles": "/admin/orgs/role/",
+    "role": "/admin/orgs/role/{role}/change/",
     "people": "/admin/accounts/user/",
     "organization": "/admin/orgs/organization/{organization}/change/",
     "organizations": "/admin/orgs/organization/",
@@ -33,13 +40,28 @@ PAGES = {
     "revoke": "/admin/apikeys/key/{key}/do/keys.revoke/",
     "suspend": "/admin/accounts/agent/{agent}/do/agents.suspend/",
     "create-application": "/admin/applications/application/do/applications.create/",
-    "add-member": "/admin/orgs/membership/do/members.add/",
+    "invite": "/admin/orgs/membership/do/invitations.create/",
+    "make-role": "/admin/orgs/role/do/roles.create/",
+    "add-to-team": "/admin/orgs/team/{team}/do/teams.add-member/",
+    "hand-over": "/admin/orgs/organization/{organization}/do/organizations.transfer/",
+    "hand-offs": "/admin/apikeys/handoff/",
+    "hand-off": "/admin/open/{protected}/",
     "operators": "/operator/",
     "tenants": "/operator/tenancy/tenant/",
     "hosts": "/operator/hosts/",
     "health": "/operator/health/",
     "password": "/accounts/password/change/",
     "signing-out": "/accounts/logout/",
+}
+INSIDE = {
+    "dashboard": "/admin/",
+    "customers": "/admin/orgs/organization/",
+    "customer": "/admin/orgs/organization/{customer}/change/",
+    "members": "/admin/orgs/membership/",
+    "invitations": "/admin/orgs/invitation/",
+    "agent": "/admin/accounts/agent/{customers_agent}/change/",
+    "make-team": "/admin/orgs/team/do/teams.create/",
+    "timeline": "/admin/audit/event/",
 }
 BEFORE_SIGNING_IN = {
     "sign-in": "/accounts/login/",
@@ -70,18 +92,75 @@ def ids(installation: dict[str, Any]) -> dict[str, str]:
         "expires_in_days": 7,
     }
     made = call(installation, f"/v1/agents/{agent['id']}/keys", key, minted)
+    open_one, protected = sorted(application["environments"], key=lambda one: bool(one["protected"]))
     return {
         "application": application["id"],
-        "environment": application["environments"][0]["id"],
+        "environment": open_one["id"],
+        "protected": protected["id"],
         "agent": agent["id"],
         "key": made["id"],
         "organization": me["organization"]["id"],
+        **_company(installation, me["organization"]["id"]),
+        **_customer(installation),
     }
+
+
+def _company(installation: dict[str, Any], organization: str) -> dict[str, str]:
+    """A role with many permissions, a team with somebody in it, and an invitation, all with long names."""
+    key, here = installation["console_key"], f"/v1/organizations/{organization}"
+    member = call(installation, f"{here}/members", key)["data"][0]["id"]
+    allowed = [
+        "agents:read",
+        "applications:read",
+        "environments:read",
+        "keys:read",
+        "members:read",
+        "users:read",
+    ]
+    role = {"slug": "support", "name": "Support of a product with a long name", "permissions": allowed}
+    team = call(
+        installation, f"{here}/teams", key, {"slug": "kitchen", "name": LONG[:60], "description": LONG}
+    )
+    call(installation, f"{here}/teams/{team['id']}/members", key, {"membership": member})
+    invited = {"email": "somebody.with.a.rather.long.name@a-company-elsewhere.example.com", "role": "viewer"}
+    return {
+        "member": member,
+        "team": team["id"],
+        "role": call(installation, f"{here}/roles", key, role)["id"],
+        "invitation": call(installation, f"{here}/invitations", key, invited)["id"],
+    }
+
+
+def _customer(installation: dict[str, Any]) -> dict[str, str]:
+    """Two customers of the product, and an agent of the second one."""
+    path, asked = "/v1/applications/looks/environments/development/keys", {"name": "backend", "scopes": ["*"]}
+    key = call(installation, path, installation["console_key"], asked)["secret"]
+    names = ("A restaurant", "A chain of restaurants with a long name")
+    made = [call(installation, "/v1/organizations", key, {"name": name}) for name in names]
+    body = {"name": LONG, "purpose": LONG, "role": "viewer", "organization": made[1]["id"]}
+    agent = call(installation, "/v1/agents", key, body)
+    return {"customer": made[1]["id"], "customers_agent": agent["id"]}
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_looks_right(admin: Person, ids: dict[str, str], name: str) -> None:
     assert admin.looks_wrong(name, PAGES[name].format(**ids)) == []
+
+
+def test_an_environments_admin_looks_right(
+    installation: dict[str, Any], admin: Person, ids: dict[str, str]
+) -> None:
+    port = installation["api_url"].rpartition(":")[2]
+    admin.open(f"/admin/open/{ids['environment']}/")
+    inside = Person(admin.driver, f"http://development--looks.localhost:{port}", admin.shots)
+    inside.wait_for(lambda: inside.path == "/admin/")
+    pages = {f"inside-{name}": path.format(**ids) for name, path in INSIDE.items()}
+    assert [one for name, path in pages.items() for one in inside.looks_wrong(name, path)] == []
+
+    inside.choose("#organization", "A restaurant")
+    assert inside.looks_wrong("inside-customer-chosen", INSIDE["members"]) == []
+    inside.driver.delete_all_cookies()
+    assert inside.looks_wrong("inside-closed", INSIDE["dashboard"], mistakes=1) == []
 
 
 def test_pages_before_signing_in_look_right(person: Person) -> None:

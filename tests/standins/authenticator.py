@@ -14,7 +14,6 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from fido2 import cbor
-from fido2.cose import ES256
 
 STEP = 30
 #: Flags of authenticator data (WebAuthn, 6.1): somebody was there, was recognised, and a new credential is attached.
@@ -40,8 +39,7 @@ class Passkey:
         """Answer to `navigator.credentials.create`, by the options that the server sent."""
         asked = options["publicKey"]
         self.handle = asked["user"]["id"]
-        public = cbor.encode(dict(ES256.from_cryptography_key(self.key.public_key())))
-        attached = bytes(16) + struct.pack(">H", len(self.id)) + self.id + public
+        attached = bytes(16) + struct.pack(">H", len(self.id)) + self.id + self._public()
         data = self._data(asked["rp"]["id"], _ATTACHED) + attached
         statement = cbor.encode({"fmt": "none", "attStmt": {}, "authData": data})
         client = self._client("webauthn.create", asked["challenge"])
@@ -61,6 +59,12 @@ class Passkey:
                 "userHandle": self.handle,
             }
         )
+
+    def _public(self) -> bytes:
+        """The public key as COSE writes one (RFC 9053, 7.1.1): elliptic, for ES256, on P-256."""
+        point = self.key.public_key().public_numbers()
+        x, y = (number.to_bytes(32, "big") for number in (point.x, point.y))
+        return cbor.encode({1: 2, 3: -7, -1: 1, -2: x, -3: y})
 
     def _data(self, website: str, flags: int) -> bytes:
         flags |= _PRESENT | _VERIFIED

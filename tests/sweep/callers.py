@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from apps.core.scopes import Scope, Scopes
@@ -28,16 +27,21 @@ class Caller:
     headers: dict[str, str] = field(default_factory=dict, hash=False)
     host: str = API
     refused: int | None = None
-    scopes: Sequence[str] = ("*",)
+    scopes: tuple[str, ...] = ("*",)
 
     def sends(self) -> dict[str, str]:
         """The headers of its calls."""
         credential = {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
         return {"Host": self.host, **credential, **self.headers}
 
+    @property
+    def shows_nothing(self) -> bool:
+        """True for who comes to the API without a credential, whatever cookies they have."""
+        return self.key is None and not self.headers.keys() - {"Cookie"}
+
     def holds(self, scope: Scope) -> bool:
-        """True when its credential is good for that scope at all."""
-        return Scopes.parse(list(self.scopes)).allows(scope)
+        """True when its credential is good for that scope at all; everybody may ask who they are."""
+        return Scopes.parse(["self:read", *self.scopes]).allow(scope)
 
 
 ENVIRONMENTS = (

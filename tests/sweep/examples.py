@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.usersessions.models import UserSession
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 
 from apps.accounts.mails.models import MailTemplate
@@ -286,7 +287,8 @@ def _session(cell: Cell) -> str:
     """A session of the party's person; its token is the same in the twin tenant, so that its id is."""
     token = unlike(cell, "session").hex
     person = User.objects.get(pk=decode(party_of(cell).person, "usr"))
-    Session.objects.create(session_key=token, session_data="", expire_date=clock.now() + timedelta(days=1))
+    ends, data = clock.now() + timedelta(days=1), SessionStore().encode({})
+    Session.objects.create(session_key=token, session_data=data, expire_date=ends)
     UserSession.objects.create(user=person, session_key=token, ip="192.0.2.7", user_agent=cell.mark)
     return encode("ses", session_id(token))
 
@@ -299,6 +301,7 @@ def _hand_off(cell: Cell) -> str:
     company = place.partition("/")[0]
     with outside():
         tenant = Tenant.objects.get(name=place)
+    assert tenant.owner_organization_id is not None
     made, _ = issue(
         nonce_digest=digest(cell.name),
         owner_organization_id=tenant.owner_organization_id,

@@ -57,10 +57,6 @@ def _of_environment(world: World) -> Iterator[Caller]:
         "Packmule-Key", None, "acorn/north", seen, targets=("acorn/north",),
         headers={"Packmule-Key": acorn.publishable_key},
     )  # fmt: skip
-    yield Caller(
-        "a cookie session", None, "acorn/north", known, targets=("acorn/south",), host=acorn.host,
-        headers={"Cookie": session_cookie(acorn, north)},
-    )  # fmt: skip
     signed_in = {"X-Session-Token": session_token(acorn, north)}
     yield Caller(
         "a session on its host",
@@ -80,20 +76,20 @@ def _of_environment(world: World) -> Iterator[Caller]:
 def _on_behalf(world: World) -> Iterator[Caller]:
     """Who acts for somebody reaches what the organization of the delegation has."""
     acorn, north = world.acorn, world.acorn.parties["north"]
-    scopes = [
+    scopes = (
         "users:read",
         "organizations:write",
         "agents:write",
         "keys:write",
         "audit:read",
         "delegations:write",
-    ]
-    granted(acorn, north, scopes=scopes)
+    )
+    granted(acorn, north, scopes=list(scopes))
     for_person = {"Packmule-On-Behalf-Of": north.person}
     known = cells_in("acorn", "north", "place")
     yield Caller(
         "an agent on behalf of north's person", north.agent_key, "acorn/north", known,
-        targets=("acorn/south", "birch/north"), headers=for_person,
+        targets=("acorn/south", "birch/north"), headers=for_person, scopes=scopes,
     )  # fmt: skip
 
 
@@ -140,6 +136,21 @@ def _of_console(world: World) -> Iterator[Caller]:
     )  # fmt: skip
 
 
+def _by_session_in_the_console(world: World) -> Iterator[Caller]:
+    """What only a person at the console does: opening an environment's admin."""
+    builders, host = world.builders, world.console.host
+    own, environment = cells_in("console", "acorn", "place"), everything_in("acorn")
+    signed_in = {"X-Session-Token": session_token(world.console, builders)}
+    yield Caller(
+        "a builder's session", None, "console/acorn", own | environment,
+        targets=CONSOLES[:-1], host=host, headers=signed_in,
+    )  # fmt: skip
+    yield Caller(
+        "a builder's session in their environment", None, "acorn/north", environment, own,
+        ("birch/north", "console/birch"), signed_in | {"Packmule-Environment": world.acorn.name}, host,
+    )  # fmt: skip
+
+
 def _refused(world: World) -> Iterator[Caller]:
     """Those that get nowhere, whatever they ask for. They may be told where their own key is at home."""
     acorn, console, north = world.acorn, world.console, world.acorn.parties["north"]
@@ -154,6 +165,8 @@ def _refused(world: World) -> Iterator[Caller]:
     yield useless("a truncated key", north.agent_key[:-5], 401)
     yield useless("a key on the twin's host", acorn.root_key, 401, "acorn", host=world.birch.host)
     signed_in = {"X-Session-Token": session_token(acorn, north)}
+    cookie = {"Cookie": session_cookie(acorn, north)}
+    yield useless("a cookie session", None, 401, "acorn", cookie, acorn.host)
     twins = {"Packmule-Key": world.birch.publishable_key}
     yield useless("a session on the twin's host", None, 401, headers=signed_in, host=world.birch.host)
     yield useless("a session with the twin's key", None, 401, "birch", signed_in | twins)
@@ -176,6 +189,9 @@ def _useless_delegations(world: World) -> Iterator[tuple[str, str]]:
     over = granted(acorn, north, expires_at=clock.now() - timedelta(seconds=1))
     yield "an expired delegation", over
     yield "a revoked delegation", granted(acorn, north, revoked_at=clock.now())
+    yield "a spent delegation", granted(acorn, north, max_uses=1, uses=1)
+    waits = clock.now() + timedelta(days=1)
+    yield "a delegation that nobody gave yet", granted(acorn, north, granted_at=None, asked_until=waits)
     yield "on behalf of south's person", south.person
     yield "south's delegation", granted(acorn, south)
     yield "the twin's delegation", granted(birch, twin)

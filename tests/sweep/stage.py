@@ -26,8 +26,9 @@ from apps.tenancy.walls import outside, registry
 from tests.client import Answer
 from tests.openapi import check_answer
 from tests.sweep import traces
-from tests.sweep.callers import Caller, all_callers
+from tests.sweep.callers import Caller
 from tests.sweep.cells import divide
+from tests.sweep.everybody import all_callers
 from tests.sweep.filling import Filled, plain
 from tests.world import World
 
@@ -134,9 +135,7 @@ class Stage:
     def _complain(self, where: str, filled: Filled, caller: Caller, heard: Heard) -> None:
         said = f"{where} answered {heard.status}: {heard.text}"
         assert heard.status < 500, said
-        refused = (
-            None if caller.key is None and not caller.headers and filled.path in OPEN else caller.refused
-        )
+        refused = None if caller.shows_nothing and filled.path in OPEN else caller.refused
         assert refused in (None, heard.status), f"{said}\nand not {refused}"
         sent = f"{filled.path} {filled.body} {filled.query} {caller.headers} {caller.host}"
         leaks = [sign for sign in self._forbidden[caller] if sign in heard.text and sign not in sent]

@@ -50,6 +50,7 @@ def _sweep(stage: Stage, route: Route, caller: Caller) -> bool:
         filled = plain(route, stage.cells["nowhere"])
         assert filled is not None
     mine = stage.call(route.method, filled, caller)
+    _complain_about_scope(route, caller, mine)
     if caller.refused is None:
         nothing = {one.foreign: one for one in naming(route, own, stage.cells["nowhere"])}
         heard = {where: stage.call(route.method, one, caller) for where, one in nothing.items()}
@@ -57,6 +58,16 @@ def _sweep(stage: Stage, route: Route, caller: Caller) -> bool:
         for target in caller.targets:
             _sweep_target(stage, route, caller, stage.cells[target], heard, mine, near)
     return mine.status < 300
+
+
+def _complain_about_scope(route: Route, caller: Caller, heard: Heard) -> None:
+    """Fail when a credential did what it was not given, or was said to lack what it was given."""
+    if caller.refused is not None or route.operation.open:
+        return
+    lacks = not caller.holds(route.operation.scope)
+    where = f"{route.method} {route.path} by {caller.name}, who was given {', '.join(caller.scopes)}"
+    assert heard.status == 403 or not lacks, f"{where}, answered {heard.status}: {heard.text}"
+    assert lacks or '"code":"scope_missing"' not in heard.text, f"{where}, was refused: {heard.text}"
 
 
 def _sweep_target(
@@ -106,6 +117,18 @@ def _neutral(heard: Heard, things: set[str]) -> tuple[int, list[str], str]:
     return heard.status, sorted(heard.headers), text
 
 
+def test_each_credential_opens_what_it_should_and_nothing_else(stage: Stage) -> None:
+    """Or a caller that is refused everything would pass the sweep unnoticed."""
+    whoami = Filled("/v1/whoami", None, {}, stage.cells["nowhere"])
+    for caller in stage.callers:
+        heard = stage.send("GET", whoami, caller)
+        assert heard.status == (caller.refused or 200), f"{caller.name} got {heard}"
+        if caller.refused is None:
+            where = stage.spaces[caller.own.partition("/")[0]].name
+            assert heard.headers["Packmule-Tenant"] == where, f"{caller.name} got {heard}"
+    assert len({caller.name for caller in stage.callers}) == len(stage.callers)
+
+
 def test_the_sweep_notices_what_a_call_writes_elsewhere(stage: Stage) -> None:
     """What the sweep relies on: the database tells of writes in any schema, also of those that were undone."""
     birch = stage.spaces["birch"]
@@ -137,8 +160,11 @@ def test_every_cell_can_be_told_from_every_other(stage: Stage) -> None:
         "kind",
         "oac",
         "oag",
+        "ses",
     }
     assert {name for name, thing in twins[0].things.items() if twins[1].things[name] == thing} == shared
+    # Keys and hand-offs are rows of the registry, where one id cannot be in two tenants.
+    assert twins[0].things.keys() - shared == {"key", "hof"}
 
 
 def test_a_route_that_cannot_be_filled_says_where_to_add_an_example(stage: Stage) -> None:

@@ -93,6 +93,14 @@ def texts_of(space: Space) -> str:
         return "\n".join(text for (text,) in cursor.fetchall())
 
 
+def texts_of_registry() -> str:
+    """All that the registry holds, as text like that of `texts_of`."""
+    with outside(), connection.cursor() as cursor:
+        tables = [model._meta.db_table for model in models_of("public")]
+        cursor.execute(" union all ".join(f"select row::text from {table} row" for table in tables))
+        return "\n".join(text for (text,) in cursor.fetchall())
+
+
 def rows_of_registry() -> set[Row]:
     """Every row of the registry that says who is reached by what.
 
@@ -123,7 +131,9 @@ def _all_rows(kind: str) -> str:
 def owners_of(cells: Iterable[Cell], space: Space) -> set[str]:
     """The organizations, as `Row.owner` has them, that `cells` cover in `space`; '' for the tenant's own rows."""
     return {
-        str(cell.organization or "") for cell in cells if cell.space is space and cell.name[-6:] != "/place"
+        str(cell.organization or "")
+        for cell in cells
+        if cell.space is space and not cell.name.endswith("/place")
     }
 
 

@@ -15,6 +15,7 @@ from django.template.loader import get_template
 from apps.accounts.mails.kinds import COMMON, Kind
 from apps.accounts.mails.models import MailTemplate
 from apps.accounts.mails.placeholders import fill, fill_html, holds_needed, one_line
+from apps.accounts.signin.models import sign_in_settings
 
 logger = logging.getLogger("packmule.mail")
 _LINKS = ("http://", "https://")
@@ -42,7 +43,12 @@ class Written:
 
 
 def mail_brand() -> str:
-    """The product in whose name the tenant that stands writes: the slug of its application, Packmule on the console."""
+    """The product in whose name the tenant that stands writes: as it is set, or the slug of its application.
+
+    On the console that is Packmule. One query.
+    """
+    if named := sign_in_settings().product_name:
+        return named
     name = str(getattr(connection.tenant, "name", ""))  # type: ignore[attr-defined]
     slug, separator, _environment = name.partition("/")
     return slug if separator else "Packmule"

@@ -32,6 +32,10 @@ class IdentityAdapter(DefaultOIDCAdapter):  # type: ignore[misc]
         """The standing tenant's keys."""
         return list(filter_keys(signing.private_keys(), did_activate=did_activate, is_active=is_active))
 
+    def get_signing_key(self) -> PrivateKey:
+        """The one that signs. allauth would take the youngest, and two servers' clocks need not agree on that."""
+        return signing.private_keys()[-1]
+
     def get_user_sub(self, client: Any, user: User) -> str:  # noqa: ARG002 - allauth's signature
         """The person's public id."""
         return user.public_id

@@ -22,6 +22,7 @@ from apps.accounts.oauth.models import ClientKind, ClientStatus, OAuthClient
 from apps.accounts.oauth.querysets import OAuthClientQuerySet
 from apps.core import clock
 from apps.core.actor import Actor
+from apps.core.ids import decode
 from apps.core.models import not_found
 from apps.core.operations import Risk, operation
 from apps.core.problems import Remedy
@@ -191,11 +192,11 @@ def find_live(client_id: str) -> Client | None:
     """The client `client_id` with its `facts` (None for the built-in one), if it may get anything now."""
     if client_id == CLI:
         return _built_in()
-    found = (
-        OAuthClient.objects.filter(client_id=client_id)
-        .select_related("client", "service_account", "agent")
-        .first()
-    )
+    try:
+        own = OAuthClient.objects.filter(pk=decode(client_id, OAuthClient.id_prefix))
+    except ValueError:
+        return None
+    found = own.select_related("client", "service_account", "agent").first()
     if found is None or found.status != ClientStatus.ACTIVE or is_stopped(found):
         return None
     client: Client = found.client

@@ -22,7 +22,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
-from oauthlib.oauth2.rfc6749.errors import FatalClientError, InvalidRequestError, OAuth2Error
+from oauthlib.common import Request
+from oauthlib.oauth2.rfc6749.errors import (
+    FatalClientError,
+    InvalidRequestError,
+    InvalidRequestFatalError,
+    OAuth2Error,
+)
 
 from apps.accounts.oauth import audiences, clients, devices, families, grants, scopes
 from apps.accounts.oauth.forms import ScopesForm, UserCodeForm
@@ -72,6 +78,7 @@ def _ask(request: HttpRequest, *, silent: bool) -> HttpResponse:
     if grants.may_consent(getattr(request, "actor", None)):
         validator.is_still_in(person.pk, person.get_session_auth_hash())
     try:
+        _require_readable(request)
         wanted, info = OAuthServer(validator).validate_authorization_request(get_uri(request), "GET")
         read_resources(request.GET)
         _require_plain(request)
@@ -203,6 +210,14 @@ def _decided(request: HttpRequest, asked: devices.Asked, client: Client, chosen:
     except Refused as refusal:
         return _error(request, refusal.detail, status=403)
     return render(request, "oauth/done.html", {"allowed": bool(chosen), "client": client})
+
+
+def _require_readable(request: HttpRequest) -> None:
+    """Raise a fatal error for a query that oauthlib takes for none."""
+    try:
+        Request(get_uri(request))
+    except ValueError:
+        raise InvalidRequestFatalError("The address holds characters that no query has.") from None
 
 
 def _require_plain(request: HttpRequest) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.stagekit import clear_login
 from allauth.account.models import EmailAddress
+from allauth.core.internal.ratelimit import RateLimitUsage
 from django.contrib import messages
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
@@ -17,7 +18,7 @@ from django.utils.crypto import get_random_string
 from apps.accounts import hooks
 from apps.accounts.models import User
 from apps.accounts.signin import invited, lifetime, limits, links, mailing, trail
-from apps.accounts.signin.circumstances import address_of, ways_of
+from apps.accounts.signin.circumstances import address_of, newest_way_of, ways_of
 from apps.accounts.signin.models import METHODS, SignUp, sign_in_settings
 from apps.accounts.signouts import end_sign_ins
 from apps.tenancy.walls import current_schema
@@ -27,12 +28,16 @@ _WORDS = {
     "not_invited": "Only people who were invited may sign up here, with the address that they were invited by.",
     "domain_not_allowed": "Only addresses of the organizations that this product is for may sign up here.",
 }
+#: The names of the pages, and of the headless API's calls, for a forgotten password.
+_RESETS = frozenset({"account_reset_password", "request_password_reset"})
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """Sign-up, sign-in and what people change about their account, recorded as operations of the tenant."""
 
     error_messages = DefaultAccountAdapter.error_messages | _WORDS
+    #: The try of a password that is being made, as it was counted for its account.
+    _anywhere: RateLimitUsage | None = None
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Say whether this caller may make an account: by the tenant's settings, and whether they were invited."""
@@ -43,11 +48,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return sign_in_settings().open_to is SignUp.INVITED and invited.pending(request) is not None
 
     def clean_email(self, email: str) -> str:
-        """Refuse an address outside of the tenant's own domains, unless it was invited."""
-        wanted, invitation = sign_in_settings(), invited.pending(self.request)
-        if invitation is not None and invitation.email == email.lower():
+        """Refuse to sign up or to take an address outside of the tenant's own domains, unless it was invited."""
+        if _is_reset(self.request):
             return email
-        if wanted.open_to is not SignUp.OPEN and not self.request.user.is_authenticated:
+        wanted, invitation = sign_in_settings(), invited.pending(self.request)
+        # Asked again once the invitation is taken, when the address is written.
+        if email.lower() in (invitation and invitation.email, invited.joined(self.request)):
+            return email
+        if wanted.open_to is SignUp.INVITED and not self.request.user.is_authenticated:
             raise self.validation_error("not_invited")
         if wanted.email_domains and email.lower().rpartition("@")[2] not in wanted.email_domains:
             raise self.validation_error("domain_not_allowed")
@@ -58,7 +66,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         super().save_user(request, user, form, commit=False)
         user.email = user.email.lower()
         if commit:
-            trail.record(trail.sign_up, request, user, made=lambda: _make(request, user))
+            trail.record(trail.sign_up, request, user, made=lambda: make_person(request, user))
         return user
 
     def is_email_verified(self, request: HttpRequest, email: str) -> bool:
@@ -92,8 +100,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         response: HttpResponse | None = super().pre_login(request, user, **kwargs)
         if response is not None or kwargs.get("signup"):
             return response
-        way = ways_of(request, user)[:1]
-        if way and way[0] in METHODS and way[0] not in sign_in_settings().methods:
+        way = newest_way_of(request, user)
+        if way in METHODS and way not in sign_in_settings().methods:
             clear_login(request)
             self.add_message(request, messages.ERROR, message=_WORDS["method_off"])
             return redirect("account_login")
@@ -115,8 +123,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         super().logout(request)
 
     def set_password(self, user: User, password: str) -> None:
-        """Write the password, which ends the sessions begun with the old one, and what hangs on them."""
+        """Write the password, which ends the sessions begun with the old one, and what hangs on them.
 
+        Who chooses one by the link in a mail has confirmed the address that it was sent to.
+        """
         own = getattr(self.request, "user", None) == user
         reason = "changed by its owner" if own else "reset by a link from a mail"
 
@@ -124,6 +134,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             super(AccountAdapter, self).set_password(user, password)
             end_sign_ins(user, keep=self.request.session.session_key if own else None)
             hooks.signed_out(user)
+            if not own:
+                EmailAddress.objects.filter(user=user, email=user.email).update(verified=True)
             return user
 
         trail.record(trail.set_password, self.request, user, reason=reason, made=write)
@@ -173,7 +185,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def _rollback_login_failed_rl_usage(self) -> None:
         super()._rollback_login_failed_rl_usage()
-        if getattr(self, "_anywhere", None):
+        if self._anywhere is not None:
             self._anywhere.rollback()
 
     def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
@@ -181,11 +193,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         limits.forget_failures(request, _login_of(credentials))
 
 
+def _is_reset(request: HttpRequest) -> bool:
+    """True where allauth asks about the address of a forgotten password, by the same hook as at sign-up."""
+    return request.resolver_match is not None and request.resolver_match.url_name in _RESETS
+
+
 def _login_of(credentials: dict[str, Any]) -> str:
     return str(credentials.get("email", "")).strip().lower()
 
 
-def _make(request: HttpRequest, user: User) -> User:
+def make_person(request: HttpRequest, user: User) -> User:
     """Save the new person, with the seat that they were invited to, or what everybody gets who signs up here."""
     user.save()
     if not invited.join(request, user):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from allauth.account.internal.flows.login import get_authentication_records
 from django.http import HttpRequest
 
@@ -36,12 +38,20 @@ def call_of(request: HttpRequest, reason: str = "") -> Call:
 
 def ways_of(request: HttpRequest, user: User) -> list[str]:
     """By which ways `user` proved who they are in this session, the first one first."""
+    return list(dict.fromkeys(_proofs(request, user)))
+
+
+def newest_way_of(request: HttpRequest, user: User) -> str:
+    """By which way `user` proved who they are just now, '' for none."""
+    return next(reversed(_proofs(request, user)), "")
+
+
+def _proofs(request: HttpRequest, user: User) -> list[str]:
     records = get_authentication_records(request, user)
-    ways = [
-        _FACTORS.get(str(record.get("type")), "second factor")
-        if record["method"] == "mfa"
-        else _WAYS.get(record["method"], record["method"])
-        for record in records
-        if not record.get("reauthenticated")
-    ]
-    return list(dict.fromkeys(ways))
+    return [_way(record) for record in records if not record.get("reauthenticated")]
+
+
+def _way(record: dict[str, Any]) -> str:
+    if record["method"] == "mfa":
+        return _FACTORS.get(str(record.get("type")), "second factor")
+    return _WAYS.get(record["method"], str(record["method"]))

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from allauth.core import context
-from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa import app_settings
+from allauth.mfa.adapter import DefaultMFAAdapter, get_adapter
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP
 from allauth.mfa.webauthn.internal import auth
+from django.core.cache import cache
 from django.http.request import split_domain_port
 from fido2.server import Fido2Server
 from fido2.webauthn import PublicKeyCredentialRpEntity
 
 from apps.accounts.mails.rendering import mail_brand
-from apps.accounts.signin.models import sign_in_settings
 from apps.tenancy.sealing import open_sealed, seal
 
 _SEALED_AS = "second factor"
+#: How reading something that a passkey never sent may fail.
+_UNREADABLE = (LookupError, AttributeError, TypeError, ValueError, struct.error)
 #: Kinds of authenticator that count as a second factor; recovery codes only stand in for one.
 FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
@@ -35,16 +42,11 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
 
     def get_totp_issuer(self) -> str:
         """The product's name, under which an authenticator app lists the account."""
-        return product_name()
+        return mail_brand()
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         """The website that passkeys are made for: the tenant's own, or the product's front end that asks."""
-        return {"id": website().hostname or "", "name": product_name()}
-
-
-def product_name() -> str:
-    """What the product calls itself towards the people who sign in: as set, or the application's slug."""
-    return sign_in_settings().product_name or mail_brand()
+        return {"id": website().hostname or "", "name": mail_brand()}
 
 
 def has_second_factor(user_id: Any) -> bool:
@@ -90,10 +92,35 @@ def _server() -> Fido2Server:
     return Fido2Server(entity, verify_origin=may_use_passkeys)
 
 
-def install() -> None:
-    """Put our verifier where allauth's flows look for theirs; it has no hook for it.
+def _careful(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`read` of allauth's, for which what is no passkey's answer at all is a wrong one, too."""
 
-    Raises AttributeError when allauth has moved it, so that nobody starts with the looser one.
+    @wraps(read)
+    def read_carefully(response: Any) -> Any:
+        try:
+            return read(response)
+        except _UNREADABLE:
+            raise get_adapter().validation_error("incorrect_code") from None
+
+    return read_carefully
+
+
+def _take_code(app: TOTP, code: str) -> bool:
+    """Take a code of an authenticator app, once for as long as it would be right; False when it was taken already.
+
+    allauth's own remembers it for one step, while a clock that is off lets it live for several.
     """
-    _ = auth.get_server
+    steps = 2 * app_settings.TOTP_TOLERANCE + 1
+    return bool(cache.add(app._get_used_cache_key(code), "y", timeout=steps * app_settings.TOTP_PERIOD))
+
+
+def install() -> None:
+    """Put our verifiers where allauth's flows look for theirs; it has no hook for them.
+
+    Raises AttributeError when allauth has moved one, so that nobody starts with the looser one.
+    """
+    _ = auth.get_server, TOTP._mark_code_used
     auth.get_server = _server
+    auth.parse_registration_response = _careful(auth.parse_registration_response)
+    auth.parse_authentication_response = _careful(auth.parse_authentication_response)
+    TOTP._mark_code_used = _take_code

@@ -9,6 +9,7 @@ from allauth.core import context
 from django.http import HttpRequest, HttpResponse
 
 from apps.accounts.signin import invited, lifetime
+from apps.accounts.signin.models import sign_in_settings
 
 
 class SignInForm(LoginForm):  # type: ignore[misc]
@@ -23,10 +24,15 @@ class SignInForm(LoginForm):  # type: ignore[misc]
 
 
 class SignUpForm(SignupForm):  # type: ignore[misc]
-    """Sign-up; who takes an invitation does so with the address that it was sent to."""
+    """Sign-up; who takes an invitation does so with the address that it was sent to.
+
+    Nobody is asked for a password where none is taken.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "password" not in sign_in_settings().methods:
+            self.fields.pop("password1", None)
         invitation = invited.pending(context.request)
         if invitation is not None:
             self.fields["email"].disabled = True

@@ -1,13 +1,16 @@
-"""What allauth's headless API says of people and pages."""
+"""What allauth's headless API says of people and pages, and how it ends sessions."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from allauth.headless.adapter import DefaultHeadlessAdapter
+from allauth.usersessions.adapter import DefaultUserSessionsAdapter
+from allauth.usersessions.models import UserSession
 
 from apps.accounts.models import User
-from apps.accounts.signin import links
+from apps.accounts.signin import links, trail
 
 
 class HeadlessAdapter(DefaultHeadlessAdapter):  # type: ignore[misc]
@@ -23,3 +26,25 @@ class HeadlessAdapter(DefaultHeadlessAdapter):  # type: ignore[misc]
         if shown.id is not None:
             shown.id = user.public_id
         return shown
+
+
+class UserSessionsAdapter(DefaultUserSessionsAdapter):  # type: ignore[misc]
+    """Sessions that their person ends from another one, recorded as operations of the tenant."""
+
+    def end_sessions(self, sessions: Iterable[UserSession]) -> None:
+        """End them all; that the calling one is among them is recorded as signing out."""
+        for session in sessions:
+            if session.is_current():
+                session.end()
+            else:
+                self._end(session)
+
+    def _end(self, session: UserSession) -> None:
+        def end() -> User:
+            session.end()
+            person: User = session.user
+            return person
+
+        trail.record(
+            trail.end_session, self.request, session.user, reason="ended from another session", made=end
+        )

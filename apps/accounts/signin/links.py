@@ -37,6 +37,11 @@ def own_page(urlname: str) -> str:
     return tenant_url(current_tenant(), reverse(urlname))
 
 
+def own_root() -> str:
+    """Scheme, host and port of the tenant that stands, as people reach it: what an address of ours begins with."""
+    return tenant_url(current_tenant(), "")
+
+
 def invitation(token: str) -> str:
     """Where the mail of an invitation leads."""
     own = sign_in_settings().invitation_url

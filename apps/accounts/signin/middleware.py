@@ -19,7 +19,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 PAGES = ("/accounts/", "/identity/")
 PATHS = (*PAGES, "/_allauth/")
 #: allauth's API for programs, which knows people by a token; everything else knows them by a cookie.
-_BY_TOKEN = "/_allauth/app/"
+_PROGRAMS = "/_allauth/app/"
 #: Headers in which a code or key is tried out.
 _TRIES = ("HTTP_X_EMAIL_VERIFICATION_KEY", "HTTP_X_PASSWORD_RESET_KEY")
 #: When to try again, in seconds, where a limit of signing in does not say.
@@ -95,7 +95,7 @@ def one_at_a_time_middleware(get_response: GetResponse) -> GetResponse:
 def _session_of(request: HttpRequest) -> str:
     """The session that the page or call will read, '' for none: a header that it does not read parts nothing."""
     path = request.path_info
-    if path.startswith(_BY_TOKEN):
+    if path.startswith(_PROGRAMS):
         return str(request.META.get("HTTP_X_SESSION_TOKEN") or "")
     return str(request.COOKIES.get(settings.SESSION_COOKIE_NAME) or "") if path.startswith(PATHS) else ""
 

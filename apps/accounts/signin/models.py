@@ -81,10 +81,13 @@ class SignInSettings(Identified, Versioned):
 
 
 def default_sign_up() -> SignUp:
-    """A product lets its customers in; on the console strangers are let in by PACKMULE_OPEN_SIGNUP alone."""
+    """A product lets its customers in; on the console strangers are let in by PACKMULE_OPEN_SIGNUP alone.
+
+    Who was invited is no stranger.
+    """
     kind = current_kind()
     opened = kind == "environment" or (kind == "console" and settings.PACKMULE_OPEN_SIGNUP)
-    return SignUp.OPEN if opened else SignUp.CLOSED
+    return SignUp.OPEN if opened else SignUp.INVITED
 
 
 def sign_in_settings() -> SignInSettings:

@@ -65,8 +65,9 @@ def _shown(request: HttpRequest, found: Any) -> dict[str, Any]:
 
 
 def product(request: HttpRequest) -> dict[str, Any]:
-    """The product, for templates of the pages of signing in, where its tenant has named it."""
+    """For templates of the pages of signing in: the product, where its tenant has named it, and the ways in."""
     if not request.path_info.startswith("/accounts/") or not hasattr(request, "tenant"):
         return {}
-    named = sign_in_settings().product_name
-    return {"product": {"name": named}} if named else {}
+    wanted = sign_in_settings()
+    named = {"product": {"name": wanted.product_name}} if wanted.product_name else {}
+    return {"offered": wanted.methods, **named}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_confirmed
+from allauth.socialaccount.models import SocialAccount
 from django.http import HttpRequest
 
 from apps.accounts.models import User
@@ -32,6 +35,36 @@ def drop_strangers_password(request: HttpRequest, email_address: EmailAddress, *
         )
 
 
+def drop_strangers_accounts(request: HttpRequest, email_address: EmailAddress, **_: Any) -> None:
+    """Disconnect from an account that nobody was in yet what was connected to it, but for that of this session.
+
+    Whoever came by another provider and named somebody else's address waits for its confirmation. Who reads the mail
+    and confirms it in another way is somebody else, and what waits would open their account.
+    """
+    person: User = email_address.user
+    if person.last_login is not None:
+        return
+    shown = {
+        (record.get("provider"), record.get("uid"))
+        for record in get_authentication_records(request, person)
+        if record["method"] == "socialaccount"
+    }
+    for account in SocialAccount.objects.filter(user=person):
+        if (account.provider, account.uid) not in shown:
+            trail.record(
+                trail.disconnect_account,
+                request,
+                person,
+                reason="dropped: connected before the address was confirmed",
+                made=partial(_disconnect, person, account),
+            )
+
+
+def _disconnect(person: User, account: SocialAccount) -> User:
+    account.delete()
+    return person
+
+
 def _drop(person: User) -> User:
     person.set_unusable_password()
     person.save(update_fields=["password"])
@@ -41,3 +74,4 @@ def _drop(person: User) -> User:
 def register() -> None:
     """Look at every address that is confirmed; allauth has no hook for those confirmed in passing."""
     email_confirmed.connect(drop_strangers_password, dispatch_uid="packmule.drop_strangers_password")
+    email_confirmed.connect(drop_strangers_accounts, dispatch_uid="packmule.drop_strangers_accounts")

@@ -95,8 +95,6 @@ _FACTORS: dict[str, tuple[Operation[..., Any], str]] = {
     "mfa/email/webauthn_added": (add_second_factor, "passkey"),
     "mfa/email/webauthn_removed": (remove_second_factor, "passkey"),
     "mfa/email/recovery_codes_generated": (add_second_factor, "recovery codes"),
-    "socialaccount/email/account_connected": (connect_account, "account of another provider"),
-    "socialaccount/email/account_disconnected": (disconnect_account, "account of another provider"),
 }
 
 

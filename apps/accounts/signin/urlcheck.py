@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from apps.accounts.signin.errors import FrontendUrlUnfit
 from apps.core.problems import FieldError, show
@@ -21,14 +21,13 @@ def check_url(field: str, url: str, *, protected: bool) -> None:
 
 
 def _problem(field: str, url: str, *, protected: bool) -> str:
-    if any(not char.isprintable() or char in " \\" for char in url):
-        return "it holds characters that no address has."
-    split = _split(url)
-    if split is None or not split.hostname:
+    split = split_address(url)
+    if split is None:
         return "it is no absolute address."
     if split.username is not None or split.password is not None:
         return "it names a user."
-    local = split.hostname in _LOOPBACK or split.hostname.endswith(".localhost")
+    host = str(split.hostname)
+    local = host in _LOOPBACK or host.endswith(".localhost")
     if split.scheme != "https" and not (split.scheme == "http" and local and not protected):
         return "it has to begin with https://."
     needed = NEEDS.get(field)
@@ -39,10 +38,13 @@ def _problem(field: str, url: str, *, protected: bool) -> str:
     return ""
 
 
-def _split(url: str):  # type: ignore[no-untyped-def]
+def split_address(url: str) -> SplitResult | None:
+    """`url` in its parts; None for one without a host, or that two readers could read differently."""
+    if any(not char.isprintable() or char in " \\" for char in url):
+        return None
     try:
         split = urlsplit(url)
         _ = split.port
     except ValueError:
         return None
-    return split
+    return split if split.hostname else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from allauth.account import urls as account
-from allauth.urls import build_provider_urlpatterns
 from django.urls import URLPattern, URLResolver, include, path
 
 from apps.accounts.signin import devices, pages
@@ -15,5 +14,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("2fa/", include("allauth.mfa.urls")),
     path("sessions/", devices.devices, name="usersessions_list"),
     path("3rdparty/", include("allauth.socialaccount.urls")),
-    *build_provider_urlpatterns(),
+    path("3rdparty/", include("apps.accounts.signin.providers.urls")),
 ]

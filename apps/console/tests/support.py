@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import timedelta
+from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 from django.test import Client
 
+from apps.accounts.models import User
+from apps.audit.models import Event
+from apps.core import clock
+from apps.core.ids import uuid7
+from apps.orgs.models import Invitation, Membership, Role, Team, TeamMember
+from apps.tenancy.walls import enter
 from tests.world import PASSWORD
 
 
@@ -36,3 +45,41 @@ class Person:
 def text_of(answer: Any) -> str:
     """The page as text, entities read."""
     return html.unescape(answer.content.decode())
+
+
+def people_and_places(organization: UUID, count: int) -> None:
+    """Add `count` members, roles, teams with a member, and open invitations to the organization."""
+    for number in range(count):
+        name = f"{count}-{number}"
+        owned: dict[str, Any] = {"organization_id": organization}
+        person = User.objects.create_user(f"p{name}@crowd.test")
+        seat = Membership.objects.create(user=person, role="developer", **owned)
+        Role.objects.create(slug=f"r{name}", name=f"Role {name}", permissions=["keys:read"], **owned)
+        team = Team.objects.create(slug=f"t{name}", name=f"Team {name}", **owned)
+        TeamMember.objects.create(team=team, membership=seat, **owned)
+        _invite(f"i{name}@crowd.test", **owned)
+
+
+def _invite(email: str, **owned: Any) -> None:
+    Invitation.objects.create(
+        email=email,
+        role="viewer",
+        digest=sha256(email.encode()).digest(),
+        expires_at=clock.now() + timedelta(days=7),
+        inviter_kind="user",
+        inviter_name="somebody",
+        inviter_home_id=uuid7(),
+        **owned,
+    )
+
+
+def last_event(world: Any) -> Event:
+    """The newest entry of the console's trail."""
+    with enter(world.console.ref):
+        return Event.objects.order_by("-id")[0]
+
+
+def seen(world: Any, model: Any, **wanted: Any) -> Any:
+    """The one row of the console that fits."""
+    with enter(world.console.ref):
+        return model.objects.get(**wanted)

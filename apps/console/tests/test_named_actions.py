@@ -11,23 +11,10 @@ from apps.accounts.models import Agent, ServiceAccount
 from apps.apikeys.models import Key
 from apps.applications.models import Application, Environment
 from apps.audit.models import Event
-from apps.console.tests.support import Person, text_of
-from apps.orgs.models import Membership, Organization
+from apps.console.tests.support import Person, last_event, seen, text_of
 from apps.tenancy.models import Tenant
 from apps.tenancy.walls import enter, outside
 from tests.client import Api
-
-
-def last_event(world: Any) -> Event:
-    """The newest entry of the console's trail."""
-    with enter(world.console.ref):
-        return Event.objects.order_by("-id")[0]
-
-
-def seen(world: Any, model: Any, **wanted: Any) -> Any:
-    """The one row of the console that fits."""
-    with enter(world.console.ref):
-        return model.objects.get(**wanted)
 
 
 def secret_on(answer: Any) -> str:
@@ -199,34 +186,6 @@ def test_environments_come_and_go(world: Any, owner: Person) -> None:
     answer = owner.post(f"{here}/do/environments.delete/", confirmation="acorn/staging", reason="Done")
     assert answer["Location"] == "/admin/applications/environment/"
     assert Api(secret).get("/v1/whoami").code == "tenant_deleted"
-
-
-def test_members_join_change_and_leave(world: Any, owner: Person) -> None:
-    path = "/admin/orgs/membership/do/members.add/"
-    answer = owner.post(path, email="stranger@nowhere.test", role="viewer", reason="Helps us")
-    seat = seen(world, Membership, user__email="stranger@nowhere.test")
-    assert answer["Location"] == f"/admin/orgs/membership/{seat.public_id}/change/"
-    here = f"/admin/orgs/membership/{seat.public_id}/do"
-    owner.post(f"{here}/members.update/", role="admin", reason="Grew", version="1")
-    assert seen(world, Membership, pk=seat.pk).role == "admin"
-    gone = owner.post(
-        f"{here}/members.remove/", confirmation="stranger@nowhere.test", reason="Left", version="2"
-    )
-    assert gone["Location"] == "/admin/orgs/membership/"
-    last = owner.post(
-        f"/admin/orgs/membership/{world.builders.membership}/do/members.update/",
-        role="viewer",
-        reason="x",
-        version="1",
-    )
-    assert last.status_code == 409
-    assert "The last owner stays" in text_of(last)
-
-
-def test_renaming_an_organization(world: Any, owner: Person) -> None:
-    path = f"/admin/orgs/organization/{world.builders.id}/do/organizations.update/"
-    owner.post(path, name="Acorn & Sons", slug="acorn", reason="New partners", version="1")
-    assert seen(world, Organization, pk=world.builders.uuid).name == "Acorn & Sons"
 
 
 def test_a_viewer_may_not_and_nothing_happens(world: Any, viewer: Person) -> None:

@@ -10,18 +10,17 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.accounts.models import Agent, ServiceAccount, User
+from apps.accounts.models import Agent, ServiceAccount
 from apps.apikeys.minting import mint
 from apps.apikeys.models import KeyKind
 from apps.applications.models import Application, Environment
 from apps.audit.models import Event
-from apps.console.tests.support import Person, text_of
+from apps.console.tests.support import Person, people_and_places, text_of
 from apps.core import admin as theme
 from apps.core import clock
 from apps.core.admin import operators, site
 from apps.core.ids import uuid7
 from apps.core.scopes import Scopes
-from apps.orgs.models import Membership
 from apps.tenancy.walls import enter
 
 LISTS = {
@@ -33,6 +32,9 @@ LISTS = {
     "accounts/user": 12,
     "orgs/membership": 12,
     "orgs/organization": 12,
+    "orgs/role": 12,
+    "orgs/team": 12,
+    "orgs/invitation": 12,
     "audit/event": 12,
 }
 MOST_FOR_A_STORY = 16
@@ -42,9 +44,8 @@ def crowd(world: Any, count: int) -> None:
     """Add `count` rows of everything to acorn."""
     organization = world.builders.uuid
     with enter(world.console.ref):
+        people_and_places(organization, count)
         for number in range(count):
-            person = User.objects.create_user(f"p{count}-{number}@acorn.test")
-            Membership.objects.create(organization_id=organization, user=person, role="developer")
             owned: dict[str, Any] = {"organization_id": organization, "name": f"m{count}-{number}"}
             agent = Agent.objects.create(owner_kind="user", owner_name="x", status="suspended", **owned)
             ServiceAccount.objects.create(**owned)

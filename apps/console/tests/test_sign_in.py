@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from apps.accounts.models import User
 from apps.console.tests.support import Person, text_of
 from apps.orgs.models import Membership
 from apps.tenancy.walls import enter
+from tests.world import PASSWORD
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,7 @@ def test_signing_in_leads_back_to_where_one_wanted(world: Any) -> None:
     person = Person()
     form = {"login": world.builders.email, "password": "wrong", "next": "/admin/apikeys/key/"}
     assert "not correct" in text_of(person.post("/accounts/login/", **form))
-    form["password"] = "correct horse battery staple (made up for tests)"
+    form["password"] = PASSWORD
     assert person.post("/accounts/login/", **form)["Location"] == "/admin/apikeys/key/"
 
 
@@ -47,13 +49,42 @@ def test_the_operators_site_is_for_operators(owner: Person) -> None:
     assert "for operators" in text_of(answer)
 
 
-@pytest.mark.parametrize("path", ["/admin/", "/operator/", "/accounts/login/", "/admin/apikeys/key/"])
-def test_an_environments_host_has_no_admin_yet(world: Any, path: str) -> None:
-    assert Person(host=world.acorn.host).get(path).status_code == 404
+def closed_door(answer: Any, tenant: str) -> bool:
+    """True for the page before an environment's admin, which leads to the console and shows nothing of the inside."""
+    page = text_of(answer)
+    told = f"This is the admin of <strong>{tenant}</strong>" in page and "/admin/enter/?next=" in page
+    return told and answer.status_code == 403 and "nav-sidebar" not in page
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/apikeys/key/", "/admin/nothing/", "/admin/switch/"])
+def test_an_environments_admin_is_a_door_to_who_was_not_handed_off(world: Any, path: str) -> None:
+    assert closed_door(Person(host=world.acorn.host).get(path), "acorn/production")
+
+
+def test_an_environments_host_has_no_operators_site(world: Any) -> None:
+    assert Person(host=world.acorn.host).get("/operator/").status_code == 404
+
+
+def test_an_environments_people_sign_in_on_its_own_page(world: Any) -> None:
+    page = text_of(Person(host=world.acorn.host).get("/accounts/login/"))
+    assert "to Acorn" in page
+    assert "Packmule" not in page
+    customer = Person(world.acorn.parties["north"].email, host=world.acorn.host)
+    assert "owner@north.test" in text_of(customer.get("/accounts/"))
+    assert closed_door(customer.get("/admin/"), "acorn/production")
+
+
+def test_an_environments_sign_in_knows_nobody_of_the_console(world: Any) -> None:
+    form = {"login": world.builders.email, "password": PASSWORD}
+    person = Person(host=world.acorn.host)
+    assert "not correct" in text_of(person.post("/accounts/login/", **form))
+    assert person.get("/accounts/").status_code == 302
 
 
 def test_a_session_of_the_console_opens_nothing_on_an_environments_host(world: Any, owner: Person) -> None:
-    assert owner.client.get("/admin/", SERVER_NAME=world.acorn.host).status_code == 404
+    assert closed_door(owner.client.get("/admin/", SERVER_NAME=world.acorn.host), "acorn/production")
+    answer = owner.client.get("/accounts/", SERVER_NAME=world.acorn.host)
+    assert answer["Location"] == "/accounts/login/"
 
 
 def test_a_suspended_person_is_out_at_once(world: Any, owner: Person) -> None:
@@ -79,49 +110,79 @@ def test_switching_to_somebody_elses_organization_is_refused(world: Any, owner: 
     assert "<h1>Acorn</h1>" in text_of(owner.get("/admin/"))
 
 
-def test_the_pages_of_accounts_look_like_the_admin(owner: Person) -> None:
-    for path in ("/accounts/password/change/", "/accounts/logout/"):
+OWN_ACCOUNT = (
+    "/accounts/",
+    "/accounts/email/",
+    "/accounts/password/change/",
+    "/accounts/2fa/",
+    "/accounts/sessions/",
+    "/accounts/3rdparty/",
+    "/accounts/reauthenticate/",
+)
+
+
+def test_the_pages_of_accounts_look_like_ours(owner: Person) -> None:
+    for path in (*OWN_ACCOUNT, "/accounts/logout/"):
         page = text_of(owner.get(path))
-        assert "packmule.css" in page, path
+        assert "packmule/pages.css" in page, path
         assert "pm-gate" in page, path
-    for path in ("/accounts/login/", "/accounts/password/reset/"):
+    for path in ("/accounts/login/", "/accounts/password/reset/", "/accounts/signup/"):
         assert "pm-gate" in text_of(Person().get(path)), path
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/accounts/email/",
-        "/accounts/confirm-email/",
-        "/accounts/confirm-email/x/",
-        "/accounts/password/set/",
-        "/accounts/reauthenticate/",
-        "/accounts/login/code/confirm/",
-        "/accounts/signup/",
-    ],
-)
-def test_addresses_are_not_managed_here(owner: Person, path: str) -> None:
+@pytest.mark.parametrize("path", OWN_ACCOUNT)
+def test_ones_own_account_is_looked_after_by_who_is_signed_in(world: Any, path: str) -> None:
+    answer = Person().get(path)
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/accounts/login/")
+
+
+def test_a_new_address_takes_a_fresh_sign_in_and_a_confirmation(
+    world: Any, owner: Person, mailoutbox: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    change = {"email": "boss@corp.test", "action_add": ""}
+    asked = owner.post("/accounts/email/", **change)
+    assert asked["Location"].startswith("/accounts/reauthenticate/")
+    assert owner.post(asked["Location"], password=PASSWORD).status_code == 302
+    with django_capture_on_commit_callbacks(execute=True):
+        assert owner.post("/accounts/email/", **change).status_code == 302
+    assert ["boss@corp.test"] in [mail.to for mail in mailoutbox]
+    with enter(world.console.ref):
+        assert not User.objects.filter(email="boss@corp.test").exists()
+
+
+@pytest.mark.parametrize("path", ["/accounts/confirm-email/x/", "/accounts/login/code/confirm/x/"])
+def test_there_are_no_other_pages_of_accounts(owner: Person, path: str) -> None:
     assert Person().get(path).status_code == 404
     assert owner.get(path).status_code == 404
-    assert owner.post(path, email="boss@corp.test", action_add="").status_code == 404
 
 
-def test_signing_in_offers_nothing_that_is_not_there(world: Any) -> None:
+def test_strangers_are_not_offered_an_account_of_the_console(world: Any) -> None:
     assert "/accounts/signup/" not in text_of(Person().get("/accounts/login/"))
+    form = {"email": "new@corp.test", "password1": "a wholly new sentence to remember"}
+    for answer in (Person().get("/accounts/signup/"), Person().post("/accounts/signup/", **form)):
+        assert "Sign-up is closed" in text_of(answer)
+    with enter(world.console.ref):
+        assert not User.objects.filter(email="new@corp.test").exists()
 
 
-def test_a_forgotten_password_is_replaced_by_who_reads_the_mail_alone(world: Any, mailoutbox: Any) -> None:
+def test_a_forgotten_password_is_replaced_by_who_reads_the_mail_alone(
+    world: Any, mailoutbox: Any, django_capture_on_commit_callbacks: Any
+) -> None:
     person = Person()
-    answers = [
-        person.post("/accounts/password/reset/", email=email)
-        for email in (world.builders.email, "nobody@nowhere.test")
-    ]
+    with django_capture_on_commit_callbacks(execute=True):
+        answers = [
+            person.post("/accounts/password/reset/", email=email)
+            for email in (world.builders.email, "nobody@nowhere.test")
+        ]
     assert [(one.status_code, one["Location"]) for one in answers] == [
         (302, "/accounts/password/reset/done/")
     ] * 2
     assert [mail.to for mail in mailoutbox] == [[world.builders.email], ["nobody@nowhere.test"]]
     assert "/password/reset/key/" not in mailoutbox[1].body
-    link = re.search(r"http://127\.0\.0\.1(/accounts/password/reset/key/\S+)", mailoutbox[0].body)
+    link = re.search(
+        rf"http://{re.escape(world.console.host)}(/accounts/password/reset/key/\S+)", mailoutbox[0].body
+    )
     assert link is not None
     form = person.get(link.group(1))["Location"]
     assert "pm-gate" in text_of(person.get(form))
@@ -132,11 +193,14 @@ def test_a_forgotten_password_is_replaced_by_who_reads_the_mail_alone(world: Any
     assert "pm-gate" in text_of(Person().get(link.group(1)))
 
 
-def test_the_link_of_a_reset_cannot_be_led_elsewhere(world: Any, mailoutbox: Any) -> None:
+def test_the_link_of_a_reset_cannot_be_led_elsewhere(
+    world: Any, mailoutbox: Any, django_capture_on_commit_callbacks: Any
+) -> None:
     client = Person().client
     client.raise_request_exception = False
     form = {"email": world.builders.email}
     assert client.post("/accounts/password/reset/", form, HTTP_HOST="evil.test").status_code >= 400
     assert mailoutbox == []
-    client.post("/accounts/password/reset/", form, HTTP_X_FORWARDED_HOST="evil.test")
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post("/accounts/password/reset/", form, HTTP_X_FORWARDED_HOST="evil.test")
     assert "evil.test" not in mailoutbox[0].body

@@ -217,9 +217,8 @@ def test_a_slow_answer_ends_in_time_however_it_is_slow(loopback: None, server: O
 def test_a_slow_answer_over_tls_ends_in_time_too(loopback: None, tmp_path: Path) -> None:
     context, authority = serving(tmp_path, "hooks.localhost")
     pages = {"/": dripping(HEAD + b"Content-Length: 90000\r\n\r\n", b"x")}
-    with outside(pages, tls=context) as server, session(seconds=0.5) as made:
-        with pytest.raises(AnswerTooSlow):
-            made.get(server.url(host="hooks.localhost", scheme="https"), verify=str(authority))
+    with outside(pages, tls=context) as server, session(seconds=0.5) as made, pytest.raises(AnswerTooSlow):
+        made.get(server.url(host="hooks.localhost", scheme="https"), verify=str(authority))
 
 
 def test_a_handshake_that_never_ends_does_not_take_longer(loopback: None) -> None:

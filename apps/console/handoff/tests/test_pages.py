@@ -10,11 +10,13 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import Agent, ServiceAccount, User
 from apps.console.handoff.tests.support import CONSOLE, WHY, Browser, environment_of, text_of
+from apps.console.tests.support import people_and_places
 from apps.core import admin as theme
 from apps.core.admin import environments
 from apps.core.admin_actions import actions_above, actions_on
 from apps.orgs.models import Membership, Organization
 from apps.tenancy.walls import enter
+from tests.client import Api
 from tests.world import World
 
 LISTS = [f"{model._meta.app_label}/{model._meta.model_name}" for model in environments._registry]
@@ -25,9 +27,8 @@ def crowd(world: World, count: int) -> None:
     """Add `count` rows of everything to acorn's north."""
     organization = world.acorn.parties["north"].uuid
     with enter(world.acorn.ref):
+        people_and_places(organization, count)
         for number in range(count):
-            person = User.objects.create_user(f"p{count}-{number}@north.test")
-            Membership.objects.create(organization_id=organization, user=person, role="developer")
             owned: dict[str, Any] = {"organization_id": organization, "name": f"m{count}-{number}"}
             Agent.objects.create(owner_kind="user", owner_name="x", **owned)
             ServiceAccount.objects.create(**owned)
@@ -55,11 +56,6 @@ def first_story(browser: Browser, world: World, where: str) -> str:
     return f"http://{world.acorn.host}{page[start : page.index(chr(34), start)].partition('?')[0]}"
 
 
-def has_rows(where: str) -> bool:
-    """True for what the world has some of."""
-    return where.partition("/")[2] not in ("role", "team", "invitation", "mailtemplate", "signinprovider")
-
-
 @pytest.mark.parametrize("where", LISTS)
 def test_a_list_takes_as_many_queries_for_thirty_rows_as_for_three(
     world: Any, inside: Browser, where: str
@@ -70,7 +66,7 @@ def test_a_list_takes_as_many_queries_for_thirty_rows_as_for_three(
     assert cost(inside, at(world, f"{where}/")) == few <= MOST_FOR_A_LIST
 
 
-@pytest.mark.parametrize("where", [where for where in LISTS if has_rows(where)])
+@pytest.mark.parametrize("where", LISTS)
 def test_a_story_takes_few_queries_however_much_there_is(world: Any, inside: Browser, where: str) -> None:
     crowd(world, 3)
     few = cost(inside, first_story(inside, world, where))
@@ -123,6 +119,7 @@ def test_what_is_not_there_is_a_page(world: Any, inside: Browser, where: str) ->
 
 
 def test_every_action_has_a_page(world: Any, inside: Browser) -> None:
+    crowd(world, 1)
     for customer in ("", world.acorn.parties["north"].id):
         inside.post(at(world, "switch/"), organization=customer)
         for model in environments._registry:
@@ -130,15 +127,13 @@ def test_every_action_has_a_page(world: Any, inside: Browser) -> None:
             for action in actions_above(model, "environment"):
                 answer = inside.get(at(world, f"{where}/do/{action.operation.name}/"))
                 assert answer.status_code == 200, (customer, action.operation.name)
-            if (
-                actions_on(model, "environment")
-                and has_rows(where)
-                and "result_list" in text_of(inside.get(at(world, f"{where}/")))
-            ):
-                story = first_story(inside, world, where)
-                for action in actions_on(model, "environment"):
-                    answer = inside.get(story.replace("/change/", f"/do/{action.operation.name}/"))
-                    assert answer.status_code == 200, (customer, action.operation.name)
+            # Within a customer nobody sees the hand-offs, which are of the environment.
+            if not actions_on(model, "environment") or (customer and where == "apikeys/handoff"):
+                continue
+            story = first_story(inside, world, where)
+            for action in actions_on(model, "environment"):
+                answer = inside.get(story.replace("/change/", f"/do/{action.operation.name}/"))
+                assert answer.status_code == 200, (customer, action.operation.name)
 
 
 # Acting.
@@ -177,10 +172,9 @@ def test_acting_within_nobody(world: Any, inside: Browser, asked: str) -> None:
 
 def test_a_customer_that_is_gone_is_let_go_of(world: Any, inside: Browser) -> None:
     with enter(world.acorn.ref):
-        gone = Organization.objects.create(slug="gone", name="Gone")
-    inside.post(at(world, "switch/"), organization=gone.public_id)
-    with enter(world.acorn.ref):
-        gone.delete()
+        gone = Organization.objects.create(slug="gone", name="Gone").public_id
+    inside.post(at(world, "switch/"), organization=gone)
+    assert Api(world.acorn.root_key).delete(f"/v1/organizations/{gone}").status == 204
     assert "All of this environment" in text_of(inside.get(at(world, "")))
 
 
