@@ -61,6 +61,12 @@ def data_dir(default: Path) -> Path:
     return Path(text("PACKMULE_DATA_DIR", str(default)))
 
 
+def login_file(name: str) -> Path:
+    """The variable `name`, or the file in the person's own configuration in which a sign-in is kept."""
+    own = Path(text("XDG_CONFIG_HOME", "~/.config")).expanduser()
+    return Path(text(name, str(own / "packmule" / "login.json")))
+
+
 def served_databases(folder: Path) -> dict[str, str]:
     """The URLs of the server that `up` runs on `folder`, by the variables that would name another one.
 

@@ -47,6 +47,8 @@ PACKMULE_SECRET_SCANNING_KEYS = env.words("PACKMULE_SECRET_SCANNING_KEYS")
 PACKMULE_TRUSTED_PROXIES = env.words("PACKMULE_TRUSTED_PROXIES")
 PACKMULE_ADMIN_EMAIL = env.text("PACKMULE_ADMIN_EMAIL", "admin@packmule.localhost")
 PACKMULE_KEY = env.text("PACKMULE_KEY")
+# Where `manage.py login` keeps the sign-in that commands use without a key.
+PACKMULE_LOGIN_FILE = env.login_file("PACKMULE_LOGIN_FILE")
 # Wraps the keys under which tenants seal secrets; without it, the file master_key in the data directory is read.
 PACKMULE_MASTER_KEY = env.text("PACKMULE_MASTER_KEY")
 # Lets calls to addresses that tenants chose reach this machine itself; unprotected environments always may.

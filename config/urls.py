@@ -29,6 +29,7 @@ everywhere: list[URLPattern | URLResolver] = [
     path("docs/<path:page>", reference.page_view),
     path("accounts/delegations/", include("apps.apikeys.delegations.urls")),
     path("accounts/", include("apps.accounts.signin.urls")),
+    path("_allauth/", include("apps.accounts.signin.offered")),
     path("_allauth/", include("allauth.headless.urls")),
     path("", include("apps.accounts.oauth.urls")),
 ]

@@ -15,7 +15,27 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _LINK = re.compile(r"\]\((?!https?:|#|/)([^)#]+)")
 _VARIABLE = re.compile(r"PACKMULE_[A-Z_]+[A-Z]")
 #: Prints each answer's status after it, on a line of its own.
-CURL = 'curl() { command curl -w "\\n<%{http_code}>\\n" "$@"; }'
+CURL = 'curl() { command curl -w "\\n\\n<%{http_code}>\\n" "$@"; }'
+#: Pages that somebody types from top to bottom, one after the other: the refusals that each shows, and what is read.
+STORIES = {
+    "README.md": (
+        ["401", "403"],
+        [
+            '"tenant":"console"',
+            '"slug":"trattoria"',
+            '"is_pending": true',
+            '"name":"anna@example.com"',
+            '"tenant":"menugen/development"',
+            '"decision":"deny"',
+            '"code":"console_only"',
+        ],
+    ),
+    "docs/sign-in.md": (
+        ["401", "404", "403"],
+        ['"methods": ["password"', "otpauth://", '"code":"second_factor_needed"', '"current":true'],
+    ),
+    "docs/sign-in-providers.md": ([], ['"slug":"corp"']),
+}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -42,23 +62,35 @@ def blocks(page: Path) -> list[str]:
     return re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
 
 
+def typed(page: str) -> str:
+    """The lines of `page` for a shell, which prints each answer's status after it, and first the name of the page.
+
+    Answers that go through `tee` into a file are read from there by the next lines: no status may be in it.
+    """
+    lines = "\n".join(blocks(ROOT / page))
+    kept = r"| sed '/^<[0-9]*>$/w /dev/stderr' | sed '/^<[0-9]*>$/d' | tee"
+    return f"echo '== {page}'\n" + lines.replace("| tee", kept)
+
+
 @pytest.mark.slow
-def test_what_the_readme_types_works(tmp_path: Path) -> None:
-    first, *story = blocks(ROOT / "README.md")
-    assert "export URL=" in first
+def test_what_the_pages_type_works(tmp_path: Path) -> None:
     with folder() as data, running(data / "data") as installation:
-        exports = f"export URL={installation.url} KEY={installation.console_key}"
-        script = "\n".join(["set -eu", CURL.replace("<%", "\\n<%"), exports, *story])
-        # The secret goes through `tee` into a file that the next line reads: the status must not be in it.
-        script = script.replace("| tee", "| sed '/^<[0-9]*>$/w statuses' | sed '/^<[0-9]*>$/d' | tee")
+        exports = f"export URL={installation.url} KEY={installation.console_key} DATA={data / 'data'}"
+        readme = typed("README.md").replace(blocks(ROOT / "README.md")[0], exports + "\n")
+        script = "\n".join(["set -eu", CURL, readme, *map(typed, list(STORIES)[1:])])
         done = subprocess.run(
-            ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+            ["bash", "-c", script],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
         )
 
-    assert done.returncode == 0, done.stderr
-    assert '"tenant":"console"' in done.stdout
-    assert '"slug":"trattoria"' in done.stdout
-    assert '"decision":"deny"' in done.stdout
-    refusals = [code for code in re.findall(r"<(\d{3})>", done.stdout) if code >= "400"]
-    assert refusals == ["403"], done.stdout
-    assert '"code":"console_only"' in done.stdout
+    assert done.returncode == 0, done.stdout
+    said = dict(zip(STORIES, re.split(r"^== .*$", done.stdout, flags=re.MULTILINE)[1:], strict=True))
+    for page, (refusals, answers) in STORIES.items():
+        statuses = re.findall(r"<(\d{3})>", said[page])
+        assert [code for code in statuses if code >= "400"] == refusals, said[page]
+        assert [answer for answer in answers if answer not in said[page]] == [], said[page]

@@ -11,10 +11,13 @@ from django.db.models import Model
 from apps.accounts import services as do
 from apps.accounts.authority import role_choices
 from apps.accounts.models import Agent, Machine, ServiceAccount, Status, User
+from apps.accounts.ownership import change_owner
 from apps.core.actor import Actor
 from apps.core.admin import StoryAdmin, site
 from apps.core.admin_actions import Action, act_above, act_on
 from apps.core.admin_story import Fact, Need, code, status_badge, story_url, watch, when
+
+_MOST_CHOICES = 200
 
 
 class MachineAdmin(StoryAdmin):
@@ -181,6 +184,30 @@ _offer(Agent, "agent", "agent_id", _verbs("agent", "delete"))
 _offer(ServiceAccount, "service account", "service_account_id", _verbs("service_account", "delete"))
 _offer(User, "person", "user_id", _verbs("user"))
 
+
+def _people_of(actor: Actor, row: Agent) -> list[tuple[str, str]]:
+    found = User.objects.visible_to(actor).filter(memberships__organization_id=row.organization_id)
+    people = found.distinct().order_by("email")[:_MOST_CHOICES]
+    return [("", "You"), *((person.public_id, person.email) for person in people)]
+
+
+def _programs_of(actor: Actor, row: Agent) -> list[tuple[str, str]]:
+    found = ServiceAccount.objects.visible_to(actor).filter(organization_id=row.organization_id)
+    programs = found.order_by("name")[:_MOST_CHOICES]
+    return [("", "No service account"), *((program.public_id, program.name) for program in programs)]
+
+
+act_on(
+    Agent,
+    Action(
+        change_owner,
+        "Change who answers",
+        "Whoever is chosen answers for it from now on; they have to be able to give it its role.",
+        lambda _actor, row: {"agent_id": row.pk},
+        choices={"user": _people_of, "service_account": _programs_of},
+        labels={"user": "Person"},
+    ),
+)
 act_above(
     Agent,
     Action(

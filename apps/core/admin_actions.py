@@ -29,9 +29,7 @@ REASON, CONFIRMATION, VERSION = "reason", "confirmation", "version"
 SHOWN_FOR = "shown_for"
 
 
-_ORGANIZATION_FIRST = (
-    "It happens within one organization, and you act in none now. Choose one at the top of the page first."
-)
+_ORGANIZATION_FIRST = "It happens within one organization. Choose one at the top of the page first."
 
 
 def _nothing(*_: Any) -> dict[str, Any]:
@@ -49,9 +47,9 @@ class Action:
     `consequence` says what will happen. `target` makes the arguments that name the thing, `initial` what the form
     begins with, `applies` says whether it makes sense now; `fields` picks and orders fields of the operation's input,
     `choices` turns one into a selection, `picks` are arguments of the target that are chosen in the form by their shown
-    ids. `standing` says where the connection stands meanwhile, `confirms` what has to be typed before something
-    destructive. `only` is the kind of tenant in which it is offered, '' for every kind; `within` is set where it takes
-    an organization to act in.
+    ids, `labels` what a field is called where its own name would not do. `standing` says where the connection stands
+    meanwhile, `confirms` what has to be typed before something destructive. `only` is the kind of tenant in which it is
+    offered, '' for every kind; `within` is set where it takes an organization to act in.
     """
 
     operation: AnyOperation
@@ -63,6 +61,7 @@ class Action:
     fields: tuple[str, ...] | None = None
     choices: Mapping[str, Choices] = field(default_factory=dict)
     picks: Mapping[str, Choices] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     standing: Callable[[], AbstractContextManager[Any]] = nullcontext
     confirms: Callable[[Any], str] = str
     only: str = ""
@@ -138,7 +137,7 @@ class ActionForm(forms.Form):
         super().__init__(data, initial=dict(action.initial(row)))
         self.action, self.actor, self.row = action, actor, row
         for name, choices in action.picks.items():
-            self.fields[name] = _selection(choices(actor, row), label=_label(name.removesuffix("_id")))
+            self.fields[name] = _selection(choices(actor, row), label=_label(name, action))
         for name, entry in action.inputs().items():
             offered = action.choices[name](actor, row) if name in action.choices else None
             self.fields[name] = _form_field(name, entry, action, _with(offered, self.initial.get(name)))
@@ -245,11 +244,12 @@ def _text(**attributes: str) -> forms.TextInput:
     return forms.TextInput(attrs={"class": "pm-input", **attributes})
 
 
-def _label(name: str) -> str:
-    return name.replace("_", " ").capitalize().replace(" ips", " IPs")
+def _label(name: str, action: Action) -> str:
+    return action.labels.get(name) or name.replace("_", " ").capitalize().replace(" ips", " IPs")
 
 
 def _selection(offered: Sequence[tuple[str, str]], **common: Any) -> forms.Field:
+    offered = offered or [("", "There is none to choose")]
     return forms.ChoiceField(choices=offered, widget=forms.Select(attrs={"class": "pm-input"}), **common)
 
 
@@ -264,7 +264,7 @@ def _form_field(
     name: str, entry: Any, action: Action, offered: Sequence[tuple[str, str]] | None
 ) -> forms.Field:
     common: dict[str, Any] = {
-        "label": _label(name),
+        "label": _label(name, action),
         "help_text": str(entry.help_text or ""),
         "required": entry.required and not (action.is_partial and getattr(entry, "allow_blank", False)),
         "initial": _first_value(entry),

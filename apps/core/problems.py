@@ -149,7 +149,7 @@ class Unauthenticated(Problem):
 
 
 class CredentialMissing(Unauthenticated):
-    """The call came without any credential. A command reads its key from PACKMULE_KEY."""
+    """The call came without any credential. A command takes PACKMULE_KEY, or the sign-in of `manage.py login`."""
 
     code, title = "credential_missing", "No credential was sent"
 

@@ -246,7 +246,10 @@ def _commands_page(rooms: dict[str, list[Route]]) -> str:
         "Each takes `--json`: one document on stdout, logs on stderr.",
         "",
     ]
-    lines += ["Room commands act as the principal of `PACKMULE_KEY`, and take these as well:", ""]
+    lines += [
+        "Room commands act as the principal of `PACKMULE_KEY`, or as who signed in with `manage.py login`. They take:",
+        "",
+    ]
     lines += [f"* `{flag} {metavar}`: {said}" for flag, (_, metavar, said) in PLACES.items()]
     for room, found in rooms.items():
         lines += ["", f"## {room}", "", "| command | does | options |", "|---|---|---|"]
@@ -255,7 +258,7 @@ def _commands_page(rooms: dict[str, list[Route]]) -> str:
         "",
         "# The installation's own commands",
         "",
-        "They act as the platform itself: operator's power.",
+        "They act as the platform itself: operator's power. `login` and `logout` call an installation as anybody may.",
     ]
     for name, app in sorted(get_commands().items()):
         if app.startswith("apps.") and name not in rooms:

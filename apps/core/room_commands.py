@@ -1,7 +1,8 @@
 """A room's operations as one management command: `manage.py organizations create --name Acme --json`.
 
 Everything comes from the operations and their routes; the call itself goes through the API's own stack, so that a
-command and a call answer the same bytes.
+command and a call answer the same bytes. With a key that is this process's; after `manage.py login` it is the one of
+the installation where somebody signed in, over HTTP.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, ClassVar
 import orjson
 from django.conf import settings
 
-from apps.core import command_options, command_text
+from apps.core import command_options, command_text, logins
 from apps.core.commands import Failure, Outcome, PackmuleCommand, examples_text, exit_code
 from apps.core.local_api import LocalAnswer, LocalCall, send
 from apps.core.problems import CredentialMissing, Remedy
@@ -51,7 +52,7 @@ def example_of(route: Route) -> str:
 
 
 class OperationsCommand(PackmuleCommand):
-    """The operations of `room`, as the principal of PACKMULE_KEY."""
+    """The operations of `room`, as the principal of PACKMULE_KEY, or as who signed in."""
 
     room: ClassVar[str]
     urlconf: ClassVar[str | None] = None
@@ -79,7 +80,7 @@ class OperationsCommand(PackmuleCommand):
         """Make the call. Raises Failure with the problem that the API answered."""
         route = routes_of(self.room, self.urlconf)[options["verb"]]
         call = command_options.build_call(route, options)
-        call = replace(call, headers={**_standing_headers(), **call.headers})
+        call = replace(call, headers={**_places(), **call.headers})
         answer = _send(call)
         document = orjson.loads(answer.body) if answer.body else {}
         if options.get("all"):
@@ -93,24 +94,33 @@ class OperationsCommand(PackmuleCommand):
         return super().describe(document)
 
 
-def _standing_headers() -> dict[str, str]:
-    """Return the headers that the environment stands for. Raises CredentialMissing without PACKMULE_KEY."""
-    if not settings.PACKMULE_KEY:
-        raise CredentialMissing(
-            "This command acts as the principal of a key, and PACKMULE_KEY is not set.",
-            remedy=Remedy("export PACKMULE_KEY=pmk_…"),
-        )
+def _places() -> dict[str, str]:
+    """Return the headers that the environment stands for."""
     places = {
         "Packmule-Environment": os.environ.get("PACKMULE_ENVIRONMENT"),
         "Packmule-Organization": os.environ.get("PACKMULE_ORGANIZATION"),
     }
-    return {"Authorization": f"Bearer {settings.PACKMULE_KEY}"} | {k: v for k, v in places.items() if v}
+    return {name: value for name, value in places.items() if value}
+
+
+def _carried_out(call: LocalCall) -> LocalAnswer:
+    """Carry `call` out as the principal of PACKMULE_KEY, or as who signed in. Raises CredentialMissing for nobody."""
+    if settings.PACKMULE_KEY:
+        shown = {"Authorization": f"Bearer {settings.PACKMULE_KEY}"}
+        return send(replace(call, headers={**shown, **call.headers}))
+    answer = logins.send(call)
+    if answer is None:
+        raise CredentialMissing(
+            "This command acts as somebody: export PACKMULE_KEY=pmk_…, or sign in.",
+            remedy=Remedy("manage.py login"),
+        )
+    return answer
 
 
 def _send(call: LocalCall) -> LocalAnswer:
     # Django logs every refusal as a warning; here the refusal itself is shown.
     logging.getLogger("django.request").setLevel(logging.CRITICAL)
-    answer = send(call)
+    answer = _carried_out(call)
     if answer.status >= 400:
         raise Failure(orjson.loads(answer.body), exit_code(answer.status))
     return answer

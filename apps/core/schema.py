@@ -31,7 +31,7 @@ from apps.core.parameters import ListParameters, Parameters
 from apps.core.serializers import Output, StrictSerializer
 
 Document = dict[str, Any]
-#: spectacular keeps its settings and extensions in classes, where two threads that build at once meet.
+#: drf-spectacular keeps its settings and extensions in classes, where two threads that build at once meet.
 _building = Lock()
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 

@@ -33,6 +33,7 @@ _NOUNS = {
     "mail-templates": "the texts of mails",
     "members": "members of an organization",
     "oauth-clients": "programs that sign people in",
+    "sign-in-providers": "providers with whose accounts people sign in",
     "users": "people",
 }
 

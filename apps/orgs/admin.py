@@ -28,7 +28,7 @@ class OrganizationAdmin(StoryAdmin):
 
     reads, reads_one = do.list_organizations, do.get_organization
     headline = "Organizations"
-    intro = "Whose things are walled from each other. One works inside one at a time; switch at the top of the page."
+    intro = "Organizations are walled from each other. You work inside one at a time; switch at the top of the page."
     list_display = ["name", "slug", "created_shown"]
     search_fields = ["name", "slug"]
 
@@ -100,6 +100,7 @@ act_on(
         _itself,
         applies=_is_shared,
         choices={"membership": _others},
+        labels={"membership": "New owner"},
         only="console",
     ),
     Action(

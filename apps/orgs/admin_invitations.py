@@ -26,7 +26,7 @@ class InvitationAdmin(OfOrganizationAdmin):
     headline = "Invitations"
     intro = "People join by the link in their mail. It works once, and nobody else can see it."
     empty = "Nobody was invited yet."
-    list_display = ("email", "role_shown", "standing_shown", "inviter_name", "expires_shown")
+    list_display = ("email", "role_shown", "standing_shown", "inviter_shown", "expires_shown")
     search_fields = ("email",)
 
     @admin.display(description="Role")
@@ -38,6 +38,11 @@ class InvitationAdmin(OfOrganizationAdmin):
     def standing_shown(self, row: Invitation) -> Any:
         """How it stands now."""
         return self.state(row)
+
+    @admin.display(description="Invited by")
+    def inviter_shown(self, row: Invitation) -> str:
+        """Who sent it."""
+        return row.inviter_name
 
     @admin.display(description="Until")
     def expires_shown(self, row: Invitation) -> Any:

@@ -25,7 +25,7 @@ class MemberAdmin(OfOrganizationAdmin):
 
     reads, reads_one = members.list_members, members.get_member
     headline = "Members"
-    intro = "People in this organization. What they may do is their role."
+    intro = "People in an organization. What they may do there is their role."
     empty = "No members yet."
     list_display = ("person_shown", "role_shown", "status_shown", "created_shown")
     search_fields = ("user__email", "user__name")

@@ -104,6 +104,7 @@ act_on(
         "The member is named with this team from now on. It changes nothing about what they may do.",
         _team,
         choices={"membership": _outside},
+        labels={"membership": "Member"},
     ),
     Action(
         teams.remove_team_member,
@@ -111,6 +112,7 @@ act_on(
         "The member stays in the organization, with the role that they have.",
         _team,
         picks={"membership_id": _inside},
+        labels={"membership_id": "Member"},
     ),
     Action(
         teams.update_team,

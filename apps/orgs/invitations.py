@@ -94,7 +94,7 @@ def create_invitation(
     made = Invitation(organization=organization, email=email, role=role, teams=[str(team) for team in teams])
     token = _renew(made, actor, expires_in_days)
     _insert(made)
-    _send(made, actor, token)
+    _send(made, token)
     return made
 
 
@@ -127,7 +127,7 @@ def resend_invitation(
     token = _renew(invitation, actor, expires_in_days)
     invitation.version += 1
     invitation.save()
-    _send(invitation, actor, token)
+    _send(invitation, token)
     return invitation
 
 
@@ -260,7 +260,7 @@ def _pending(wanted: Invitation, there: Invitation | None) -> InvitationPending:
     )
 
 
-def _send(invitation: Invitation, actor: Actor, token: str) -> None:
+def _send(invitation: Invitation, token: str) -> None:
     days = round((invitation.expires_at - invitation.sent_at).total_seconds() / 86400)
     own = Role.objects.filter(organization_id=invitation.organization_id, slug=invitation.role)
     mails.send(

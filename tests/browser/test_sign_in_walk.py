@@ -64,6 +64,7 @@ def test_from_signing_up_to_a_passkey(visitor: Visitor) -> None:
     visitor.sign_out()
     visitor.sign_in_here(email)
     assert "One more step" in visitor.read("h1")
+    assert visitor.find_all("#mfa_webauthn_authenticate") == []
     look("second-factor")
     visitor.send(code="123456")
     assert visitor.find("[name=code]").get_attribute("aria-invalid") == "true"
@@ -93,6 +94,17 @@ def test_from_signing_up_to_a_passkey(visitor: Visitor) -> None:
     visitor.click_to_page("#passkey_login")
     visitor.open("/accounts/")
     assert email in visitor.read()
+    visitor.follow_row("Devices")
+    assert "This one" in visitor.read()
+
+    visitor.sign_out()
+    visitor.sign_in_here(email)
+    look("second-factor-with-passkey")
+    visitor.click_to_page("#mfa_webauthn_authenticate")
+    visitor.open("/accounts/2fa/recovery-codes/")
+    visitor.confirm_it_is_me()
+    assert "9" in visitor.read()
+    look("recovery-codes-left")
     assert wrong == []
 
 

@@ -17,6 +17,7 @@ from django.contrib.sessions.models import Session
 from apps.accounts.mails.models import MailTemplate
 from apps.accounts.models import ServiceAccount, User
 from apps.accounts.oauth.models import OAuthGrant
+from apps.accounts.signin.providers.models import SignInProvider
 from apps.accounts.signin.trail import session_id
 from apps.apikeys.delegations.models import Delegation
 from apps.apikeys.handoffs import digest, issue
@@ -59,6 +60,14 @@ BODIES: dict[str, Callable[[Cell], dict[str, Any]]] = {
     "invitations.accept": lambda cell: {"token": token_of(cell)},
     "invitations.decline": lambda cell: {"token": token_of(cell)},
     "sign_in_settings.update": lambda _cell: {"session_hours": 24},
+    "sign_in_providers.create": lambda _cell: {
+        "slug": "made",
+        "kind": "openid_connect",
+        "name": "made",
+        "client_id": "made",
+        "server_url": "https://id.example.com",
+    },
+    "sign_in_providers.update": lambda _cell: {"name": "changed"},
     "delegations.create": lambda cell: {
         "actor": cell.things["agt"],
         "scopes": ["users:read"],
@@ -258,6 +267,20 @@ def _mail_kind(cell: Cell) -> str:
     """A kind of mail for which the tenant has its own text: the same for everybody in it."""
     texts = {"subject": "ours", "text": "{{ link }}"}
     return MailTemplate.objects.get_or_create(kind="invitation", defaults=texts)[0].kind
+
+
+@example("sip")
+def _sign_in_provider(cell: Cell) -> str:
+    """A provider of the whole tenant; one for each party, so that none has to be shared."""
+    made = SignInProvider.objects.create(
+        id=unlike(cell, "provider"),
+        slug=party_of(cell).slug,
+        kind="openid_connect",
+        name=cell.mark,
+        client_id="made",
+        server_url="https://id.example.com",
+    )
+    return made.public_id
 
 
 @example("oac")

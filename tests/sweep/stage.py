@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from tests.sweep.callers import Caller
 from tests.sweep.cells import divide
 from tests.sweep.everybody import all_callers
 from tests.sweep.filling import Filled, plain
+from tests.sweep.handoffs import visitors
 from tests.world import World
 
 #: What no answer to anybody holds.
@@ -51,6 +53,15 @@ class Heard:
     headers: dict[str, str]
     written: frozenset[tuple[str, str]]
 
+    def neutral(self, things: set[str]) -> tuple[int, list[str], str]:
+        """It without what differs between any two calls, and without the names of the `things` asked about."""
+        text = self.text.partition("\n\n")[2]
+        for thing in sorted(things, key=len, reverse=True):
+            text = text.replace(thing, "<thing>")
+        text = re.sub(r"req_[0-9a-z]{26}", "<request>", text)
+        text = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "<form>", text)
+        return self.status, sorted(self.headers), text
+
 
 class Stage:
     """All cells and callers. Everything happens in one transaction that is rolled back at the end."""
@@ -58,10 +69,9 @@ class Stage:
     def __init__(self, world: World) -> None:
         self.world = world
         self.cells = divide(world)
-        self.callers = all_callers(world)
-        with (
-            registry()
-        ):  # or every call would note that its key was used, and nothing could be told from that
+        self.callers, self.visitors = all_callers(world), list(visitors(world))
+        # Or every call would note that its key was used, and nothing could be told from that.
+        with registry():
             KeyIndex.objects.update(last_used_at=clock.now() + timedelta(minutes=10))
         self.spaces = {"console": world.console, "acorn": world.acorn, "birch": world.birch}
         self.client = Client(raise_request_exception=False)
@@ -73,17 +83,30 @@ class Stage:
             self.spares = {str(pk) for pk in Tenant.objects.spare("environment").values_list("pk", flat=True)}
 
     def call(self, method: str, filled: Filled, caller: Caller) -> Heard:
-        """Make one call, look at everything it did, complain, and undo it."""
+        """Make one call of the API, look at everything it did, complain, and undo it."""
+        heard, answer = self._heard(method, filled, caller)
+        check_answer(method, filled.path, heard.status, answer.headers, answer.content)
+        return heard
+
+    def visit(self, filled: Filled, caller: Caller) -> Heard:
+        """Open a page, or send its form where there is a body, and look at it in the same way."""
+        if filled.body is None:
+            return self._heard("GET", filled, caller)[0]
+        form, kind = urlencode(filled.body, doseq=True).encode(), "application/x-www-form-urlencoded"
+        return self._heard("POST", filled, caller, form, content_type=kind)[0]
+
+    def _heard(
+        self, method: str, filled: Filled, caller: Caller, raw: bytes | None = None, **headers: str
+    ) -> tuple[Heard, HttpResponse]:
         with undone():
-            before, answer = self.attempts, self.send(method, filled, caller).response
+            before, answer = self.attempts, self.send(method, filled, caller, raw, **headers).response
             self.attempts = traces.attempts()
             written = frozenset(traces.written(before, self.attempts))
             heard = Heard(answer.status_code, self._text(answer), dict(answer.headers), written)
             where = f"{method} {filled.path} {filled.body or filled.query or ''} by {caller.name}"
             self._complain(where, filled, caller, heard)
             self._complain_about_rows(where, caller, heard)
-        check_answer(method, filled.path, answer.status_code, answer.headers, answer.content)
-        return heard
+        return heard, answer
 
     def send(
         self, method: str, filled: Filled, caller: Caller, raw: bytes | None = None, **headers: str
@@ -151,7 +174,8 @@ class Stage:
     def _forbidden(self) -> dict[Caller, list[str]]:
         never = [*_NEVER, *self._secrets()]
         never += [space.ref.schema_name for space in self.spaces.values()]
-        return {caller: [*never, *self._signs_foreign_to(caller)] for caller in self.callers}
+        everybody = [*self.callers, *self.visitors]
+        return {caller: [*never, *self._signs_foreign_to(caller)] for caller in everybody}
 
     def _signs_foreign_to(self, caller: Caller) -> set[str]:
         near = caller.reach | caller.knows

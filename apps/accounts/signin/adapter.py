@@ -13,6 +13,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.crypto import get_random_string
 
 from apps.accounts import hooks
@@ -24,6 +25,12 @@ from apps.accounts.signouts import end_sign_ins
 from apps.tenancy.walls import current_schema
 
 _WORDS = {
+    "email_password_mismatch": "E-mail and password do not belong together.",
+    "incorrect_code": "That is not the right code.",
+    "incorrect_password": "That is not your password.",
+    "enter_current_password": "That is not your present password.",
+    "too_many_login_attempts": "That was tried too often. Wait a minute, or sign in another way.",
+    "email_taken": "Somebody has an account with this address already.",
     "method_off": "People do not sign in this way here. Use one of the others that are offered.",
     "not_invited": "Only people who were invited may sign up here, with the address that they were invited by.",
     "domain_not_allowed": "Only addresses of the organizations that this product is for may sign up here.",
@@ -178,6 +185,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return links.home(request)
 
     get_signup_redirect_url = get_login_redirect_url
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:  # noqa: ARG002
+        """Where people go with their new password: back to their account."""
+        return reverse("account_home")
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Count the failures of an account by where they come from, or strangers could lock people out."""

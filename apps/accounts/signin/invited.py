@@ -66,7 +66,7 @@ def join(request: HttpRequest, user: User) -> bool:
 
 def joined(request: HttpRequest) -> str:
     """The address for which an invitation was taken in this session; '' for none."""
-    return str(request.session.get(_JOINED, ""))
+    return str(request.session.get(_JOINED, "")) if hasattr(request, "session") else ""
 
 
 def _token(request: HttpRequest) -> str:

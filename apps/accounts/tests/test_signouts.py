@@ -10,7 +10,6 @@ from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 
 from apps.core import clock
-from apps.orgs.models import Membership
 from apps.tenancy.walls import enter
 from tests.client import Api
 from tests.sessions import person_of, session_token
@@ -23,8 +22,9 @@ WHY = {"reason": "stolen"}
 def suspension(world: World) -> str:
     """The path of acorn's north's owner, who is not its only owner."""
     north = world.acorn.parties["north"]
-    with enter(world.acorn.ref):
-        Membership.objects.filter(user__email="viewer@north.test").update(role="owner")
+    owner, members = Api(north.person_key), f"/v1/organizations/{north.id}/members"
+    viewer = next(row["id"] for row in owner.get(members)["data"] if row["role"] == "viewer")
+    assert owner.patch(f"{members}/{viewer}", {"role": "owner"}).status == 200
     return f"/v1/users/{north.person}"
 
 

@@ -34,6 +34,15 @@ def edge(name: str) -> str:
     return _EDGES.get(name, name)
 
 
+_CREDENTIALS = {"session": "session", "hand-off": "hand-off", "oauth": "token"}
+
+
+@register.filter
+def credential(kind: str) -> str:
+    """What was shown, in a word."""
+    return _CREDENTIALS.get(kind, "key")
+
+
 @register.filter
 def shown(value: Any) -> str:
     """A field's value, short; a dash for none."""

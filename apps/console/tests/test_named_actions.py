@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from apps.accounts.models import Agent, ServiceAccount
+from apps.accounts.models import Agent, ServiceAccount, User
 from apps.apikeys.models import Key
 from apps.applications.models import Application, Environment
 from apps.audit.models import Event
 from apps.console.tests.support import Person, last_event, seen, text_of
+from apps.orgs.models import Membership
 from apps.tenancy.models import Tenant
 from apps.tenancy.walls import enter, outside
 from tests.client import Api
@@ -138,6 +139,23 @@ def test_suspending_and_activating_an_agent(world: Any, owner: Person) -> None:
     assert "acorn's agent is suspended: It loops" in text_of(owner.get("/admin/"))
     owner.post(f"{here}/do/agents.activate/", reason="Mended", version=str(agent.version))
     assert Api(world.builders.agent_key).get("/v1/whoami").status == 200
+
+
+def test_somebody_else_answers_for_an_agent(world: Any, owner: Person) -> None:
+    here = f"/admin/accounts/agent/{world.builders.agent}"
+    with enter(world.console.ref):
+        Membership.objects.filter(user__email="viewer@acorn.test").update(role="admin")
+        heir = User.objects.get(email="viewer@acorn.test").public_id
+    page = text_of(owner.get(f"{here}/do/agents.change-owner/"))
+    assert "viewer@acorn.test" in page
+    assert "birch.test" not in page
+    owner.post(f"{here}/do/agents.change-owner/", user=heir, reason="I am away")
+    assert seen(world, Agent, name="acorn's agent").owner_name == "viewer"
+    owner.post(f"{here}/do/agents.change-owner/", reason="I am back")
+    assert seen(world, Agent, name="acorn's agent").owner_name == "owner"
+    story = text_of(owner.get(f"{here}/change/"))
+    for told in ("I am away", "I am back", "agents.change-owner"):
+        assert told in story, told
 
 
 def test_who_was_slower_is_told_so(world: Any, owner: Person) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from allauth.account.adapter import get_adapter
 from django import template
+from django.contrib.auth.password_validation import get_default_password_validators
 from django.forms import BoundField
 from django.template import Context
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
+from apps.core import clock
 from apps.core import scope_texts as texts
 
 register = template.Library()
@@ -82,6 +86,20 @@ def _tenant_name(context: Context) -> str:
     tenant = getattr(context.get("request"), "tenant", None)
     name = str(getattr(tenant, "name", ""))
     return "Packmule" if name in ("", "console") else name
+
+
+@register.simple_tag
+def password_rules() -> str:
+    """What a new password has to be, in one line; what else is wrong with one is said when it was sent."""
+    least = [getattr(rule, "min_length", 0) for rule in get_default_password_validators()]
+    return f"At least {max(least, default=1)} characters. A sentence is long enough and easy to remember."
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """How long ago that was, in words: `5 minutes ago`."""
+    past = timesince(moment, clock.now())
+    return "just now" if past.startswith("0") else f"{past} ago"
 
 
 @register.filter

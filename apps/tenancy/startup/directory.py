@@ -69,6 +69,15 @@ def claimed(path: Path) -> Iterator[DataDirectory]:
         os.close(lock)
 
 
+def port_of(path: Path) -> int | None:
+    """The port of the installation that runs on the data directory `path`, or None when none does."""
+    try:
+        port = json.loads((path / "lock").read_bytes()).get("port")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return port if isinstance(port, int) else None
+
+
 def _used(directory: DataDirectory) -> Iterator[DataDirectory]:
     """The note in the lock outlives only a process that is killed."""
     directory.announce()

@@ -91,9 +91,13 @@ class Offer(OAuth2Provider):  # type: ignore[misc]
         response: HttpResponse = super().redirect(request, process, next_url=next_url, data=data, **kwargs)
         return response
 
+    def is_offered(self) -> bool:
+        """True while people can sign in with it."""
+        return SignInProvider.objects.offered().filter(pk=self.app.row.pk).exists()
+
     def require_offered(self) -> None:
         """Raise PermissionDenied unless people can sign in with it now."""
-        if not SignInProvider.objects.offered().filter(pk=self.app.row.pk).exists():
+        if not self.is_offered():
             raise PermissionDenied
 
     def extract_extra_data(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +134,8 @@ class OpenIDOffer(Offer, OpenIDConnectProvider):  # type: ignore[misc]
 
     def verify_token(self, request: HttpRequest, token: dict[str, Any]) -> SocialLogin:
         """Who the id token is about that a program shows. Raises ValidationError."""
-        self.require_offered()
+        if not self.is_offered():
+            raise get_account_adapter().validation_error("method_off")
         if not _may_begin(request):
             raise get_account_adapter().validation_error("too_many_login_attempts")
         try:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from apps.accounts.signin.tests.headless import Configure, Travel
 from apps.core import clock
-from tests.client import Answer, Api
+from tests.client import Api
 from tests.world import World
 
-Travel = Callable[[timedelta], Any]
-Configure = Callable[..., Answer]
+__all__ = ["Configure", "Travel", "configure", "travel"]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def travel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Travel]:
 def configure(world: World) -> Configure:
     """Change how people get into acorn."""
 
-    def change(**settings: Any) -> Answer:
+    def change(**settings: Any) -> Any:
         answer = Api(world.acorn.root_key).patch("/v1/sign-in-settings", settings)
         assert answer.status == 200, answer
         return answer

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -17,13 +19,17 @@ from tests.world import Space
 PASSWORD = "a sentence that nobody guesses"
 ADA = "ada@example.test"
 API_HOST = "127.0.0.1"
+#: What the fixtures of these tests are: moving all clocks, and changing how people get into acorn.
+Travel = Callable[[timedelta], Any]
+Configure = Callable[..., Any]
 
 
 class Answer:
     """One answer of allauth's API."""
 
     def __init__(self, response: Any) -> None:
-        self.response, self.status, self.headers = response, response.status_code, response.headers
+        self.response, self.headers = response, response.headers
+        self.status: int = response.status_code
         self.body: Any = orjson.loads(response.content) if response.content[:1] in (b"{", b"[") else None
 
     def __getitem__(self, name: str) -> Any:
@@ -58,10 +64,21 @@ class Answer:
 
 
 class FrontEnd:
-    """One person's program, on the tenant's own host or, `by_key`, on the host that all tenants share."""
+    """One person's program, on the tenant's own host or, `by_key`, on the host that all tenants share.
 
-    def __init__(self, space: Space, *, by_key: bool = False, token: str = "", **headers: str) -> None:
-        self.space, self.by_key, self.token = space, by_key, token
+    It calls from `address`.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        by_key: bool = False,
+        token: str = "",
+        address: str = "127.0.0.1",
+        **headers: str,
+    ) -> None:
+        self.space, self.by_key, self.token, self.address = space, by_key, token, address
         self.extra = {name.replace("_", "-"): value for name, value in headers.items()}
         self.tokens: list[str] = []
 
@@ -92,6 +109,7 @@ class FrontEnd:
                 f"/_allauth/app/v1/{path}",
                 content,
                 content_type="application/json",
+                REMOTE_ADDR=self.address,
                 headers=self.headers() | {name.replace("_", "-"): value for name, value in headers.items()},
             )
         answer = Answer(response)

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from allauth.mfa.models import Authenticator
 
-from apps.accounts.signin.tests.conftest import Travel
 from apps.accounts.signin.tests.headless import (
     ADA,
     Answer,
     FrontEnd,
+    Travel,
     is_in,
     mails_to,
     somebody,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from apps.accounts.signin.tests.conftest import Travel
 from apps.accounts.signin.tests.headless import (
     ADA,
     FrontEnd,
+    Travel,
     code_for,
     is_in,
     last_mail,

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apps.accounts.signin.tests.conftest import Configure
 from apps.accounts.signin.tests.headless import (
     ADA,
     PASSWORD,
     Answer,
+    Configure,
     FrontEnd,
     is_in,
     mails_to,
@@ -114,6 +114,19 @@ def test_a_shared_organization_that_is_gone_lets_nobody_into_another(
 
 
 # How.
+
+
+def test_front_ends_are_told_what_is_offered_here(world: World, configure: Configure) -> None:
+    configure(methods=["password", "passkey"], sign_up="invited", product_name="Acorn Menus")
+    ours, theirs = (FrontEnd(space, by_key=True).get("config") for space in (world.acorn, world.birch))
+    assert ours["packmule"] == {
+        "methods": ["password", "passkey"],
+        "sign_up": "invited",
+        "product": "Acorn Menus",
+    }
+    assert (ours["account"]["login_by_code_enabled"], ours["mfa"]["passkey_login_enabled"]) == (False, True)
+    assert theirs["packmule"]["methods"] == ["password", "code", "passkey", "social"]
+    assert theirs["account"]["login_by_code_enabled"] is True
 
 
 def test_a_password_where_none_is_taken(world: World, configure: Configure) -> None:

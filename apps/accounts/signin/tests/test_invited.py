@@ -8,10 +8,10 @@ import pytest
 from django.core import mail
 from django.test import Client, TestCase
 
-from apps.accounts.signin.tests.conftest import Configure
 from apps.accounts.signin.tests.headless import (
     ADA,
     PASSWORD,
+    Configure,
     FrontEnd,
     code_for,
     is_in,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from apps.accounts.signin.tests.conftest import Configure
 from apps.accounts.signin.tests.headless import (
     ADA,
     PASSWORD,
+    Configure,
     FrontEnd,
     code_for,
     last_mail,
@@ -21,7 +22,7 @@ from tests.client import Api
 from tests.world import World
 
 
-def ask_for_a_password(world: World, **headers: str) -> None:
+def ask_for_a_password(world: World, **headers: Any) -> None:
     assert FrontEnd(world.acorn, **headers).post("auth/password/request", email=ADA).status == 200
 
 

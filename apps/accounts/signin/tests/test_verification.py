@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from apps.accounts.signin.tests.conftest import Travel
-from apps.accounts.signin.tests.headless import ADA, PASSWORD, FrontEnd, code_for, is_in, mails_to, somebody
+from apps.accounts.signin.tests.headless import (
+    ADA,
+    PASSWORD,
+    FrontEnd,
+    Travel,
+    code_for,
+    is_in,
+    mails_to,
+    somebody,
+)
 from tests.world import World
 
 WRONG = "AAAA-AAAA"

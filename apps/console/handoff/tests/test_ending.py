@@ -87,7 +87,7 @@ def test_with_the_persons_suspension_and_not_again_after_it(world: World, inside
     with enter(world.console.ref):  # the last owner of others is not suspended
         Membership.objects.filter(user__email="viewer@acorn.test").update(role="owner")
     assert console.post(f"{person}/suspend", {"reason": "r"}).status == 200
-    assert "suspended" in closed(world, inside)
+    assert "session in the console" in closed(world, inside)
     assert console.post(f"{person}/activate", {"reason": "r"}).status == 200
     closed(world, inside)
 
