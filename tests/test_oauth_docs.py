@@ -25,7 +25,6 @@ class Shell:
     """A terminal that is told one block at a time."""
 
     def __init__(self, place: Path) -> None:
-        self.log = place / "log"
         self.process = subprocess.Popen(
             ["bash"],
             cwd=place,
@@ -38,7 +37,7 @@ class Shell:
     def start(self, block: str) -> None:
         """Type a block without waiting for its end."""
         assert self.process.stdin is not None
-        self.process.stdin.write(f"{block}\necho {_END}\n")
+        self.process.stdin.write(f"{block}\necho; echo {_END}\n")
         self.process.stdin.flush()
 
     def read(self) -> str:
@@ -46,7 +45,6 @@ class Shell:
         assert self.process.stdout is not None
         lines: list[str] = []
         for line in self.process.stdout:
-            open("/tmp/oauth/x/log","a").write(line)
             if line.strip() == _END:
                 return "".join(lines)
             lines.append(line)

@@ -103,7 +103,7 @@ def test_from_signing_up_to_a_passkey(visitor: Visitor) -> None:
     visitor.click_to_page("#mfa_webauthn_authenticate")
     visitor.open("/accounts/2fa/recovery-codes/")
     visitor.confirm_it_is_me()
-    assert "9" in visitor.read()
+    assert "9 of 10 are left" in visitor.read()
     look("recovery-codes-left")
     assert wrong == []
 
@@ -213,6 +213,14 @@ def test_changing_address_and_password(visitor: Visitor) -> None:
     visitor.open("/accounts/")
     assert visitor.path == "/accounts/"
     assert wrong == []
+
+
+def test_asking_for_too_many_mails(visitor: Visitor) -> None:
+    for _ in range(6):
+        visitor.open("/accounts/password/reset/")
+        visitor.send(email="impatient@customers.example.com")
+    assert "Too many tries" in visitor.read("h1")
+    assert visitor.looks_here("too-many", mistakes=1) == []
 
 
 @pytest.mark.parametrize("name", ["3rdparty", "2fa/webauthn", "2fa/recovery-codes/generate", "inactive"])

@@ -6,17 +6,23 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from apps.accounts.models import ServiceAccount
+from allauth.usersessions.models import UserSession
+from django.contrib.auth import HASH_SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+
+from apps.accounts.models import ServiceAccount, User
 from apps.apikeys.delegations.models import Delegation
 from apps.apikeys.minting import mint
 from apps.apikeys.models import KeyIndex, KeyKind
 from apps.core import clock
 from apps.core.ids import decode
 from apps.core.scopes import Scopes
+from apps.orgs.models import Membership
 from apps.tenancy.walls import enter, registry
-from tests.sessions import session_cookie, session_token
+from tests.sessions import begin_session, session_cookie, session_token
 from tests.sweep.callers import CONSOLES, ENVIRONMENTS, Caller, cells_in, everything_in, useless
-from tests.world import Party, Space, World
+from tests.world import Party, Space, World, same_id
 
 
 def callers(world: World) -> Iterator[Caller]:
@@ -171,6 +177,8 @@ def _refused(world: World) -> Iterator[Caller]:
     yield useless("a session on the twin's host", None, 401, headers=signed_in, host=world.birch.host)
     yield useless("a session with the twin's key", None, 401, "birch", signed_in | twins)
     yield useless("a session of no tenant", None, 400, headers=signed_in)
+    for name, token in _useless_sessions(acorn, north):
+        yield useless(name, None, 401, headers={"X-Session-Token": token}, host=acorn.host)
     for name, whom in _useless_delegations(world):
         yield useless(name, north.agent_key, 403, "acorn", {"Packmule-On-Behalf-Of": whom})
     yield useless("a rival in acorn's environment", world.rivals.agent_key, 404, "console", there)
@@ -180,6 +188,31 @@ def _refused(world: World) -> Iterator[Caller]:
     yield useless("north's agent naming south", north.agent_key, 404, "acorn", in_south)
     yield useless("north's person naming south", north.person_key, 404, "acorn", in_south)
     yield useless("a builder naming a rival", world.builders.agent_key, 404, "console", with_rivals)
+
+
+def _useless_sessions(space: Space, party: Party) -> Iterator[tuple[str, str]]:
+    """Sessions that are over, each in one way."""
+    names = ("a session that was ended", "a session that has expired", "a session from before a new password")
+    ended, expired, before = tokens = [session_token(space, party) for _ in names]
+    with enter(space.ref):
+        UserSession.objects.filter(session_key=ended).delete()
+        Session.objects.filter(pk=expired).update(expire_date=clock.now() - timedelta(seconds=1))
+        begun = SessionStore(before)
+        begun[HASH_SESSION_KEY] = "another"
+        begun.save()
+    yield from zip(names, tokens, strict=True)
+    yield "a suspended person's session", begin_session(space, suspended(space))
+
+
+def suspended(space: Space) -> User:
+    """An owner of north whom somebody has suspended."""
+    with enter(space.ref):
+        person: User = User.objects.get_or_create(
+            id=same_id("sweep:suspended"), defaults={"email": "suspended@north.test", "status": "suspended"}
+        )[0]
+        seat = {"organization_id": space.parties["north"].uuid, "user": person}
+        Membership.objects.get_or_create(**seat, defaults={"role": "owner"})
+    return person
 
 
 def _useless_delegations(world: World) -> Iterator[tuple[str, str]]:

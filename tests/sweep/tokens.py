@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from apps.accounts.models import User
 from apps.accounts.oauth import audiences, texts
+from apps.accounts.oauth.models import OAuthClient
 from apps.core import clock
-from apps.orgs.models import Membership
+from apps.core.ids import encode
 from apps.tenancy.walls import enter
 from tests.oauth import DEVICE_GRANT, Browser, Program, give, register
 from tests.sessions import session_token
 from tests.sweep.callers import ENVIRONMENTS, Caller, cells_in, everything_in, useless
+from tests.sweep.keys import suspended
 from tests.world import Party, Space, World, same_id
 
 SECRET = "the made up secret of a client"
@@ -41,8 +42,9 @@ def program_of(space: Space, party: Party | None = None, *, machine: bool = Fals
     grants = ["client_credentials"] if machine else ["authorization_code", "refresh_token"]
     identity = same_id(f"sweep:program:{whose}")
     with enter(space.ref):
-        made = register(party, id=identity, secret=SECRET, machine=machine, grants=grants)
-    return Program(space, made.public_id, SECRET)
+        if not OAuthClient.objects.filter(pk=identity).exists():
+            register(party, id=identity, secret=SECRET, machine=machine, grants=grants)
+    return Program(space, encode("oac", identity), SECRET)
 
 
 def let_in(space: Space, party: Party, *scopes: str, bound: bool = False) -> str:
@@ -129,13 +131,18 @@ def _useless_tokens(world: World) -> Iterator[Caller]:
         "a token without the API's audience": give(acorn, ["openid"], user=person, audience=identity),
         "a token for the twin's API": give(acorn, ["*"], user=person, audience=twins),
         "a refresh token": give(acorn, ["*"], user=person, kind=texts.REFRESH),
-        "a suspended person's token": give(acorn, ["*"], user=_suspended(acorn)),
+        "a suspended person's token": give(acorn, ["*"], user=suspended(acorn).public_id),
         "a token of nobody": give(acorn, ["*"]),
         "a token that nobody gave": texts.access_token(acorn.ref.id),
         "a client's secret": texts.client_secret(same_id("sweep:program:tenant:False")),
     }
     for name, text in made.items():
         yield useless(name, text, 401)
+    identity_token = _identity_token(acorn)
+    yield useless("an id token", identity_token, 401)
+    for space in (acorn, world.birch):
+        shown = {"X-Session-Token": identity_token}
+        yield useless(f"an id token as a session of {space.name}", None, 401, headers=shown, host=space.host)
     revoked = give(acorn, ["*"], user=person)
     Program(acorn, "packmule-cli").call("revoke", token=revoked)
     yield useless("a revoked token", revoked, 401)
@@ -183,11 +190,7 @@ def _codes(world: World) -> Iterator[Caller]:
         yield useless(f"{name} as a session", None, 401, headers={"X-Session-Token": text}, host=acorn.host)
 
 
-def _suspended(space: Space) -> str:
-    """A person of north whom somebody has suspended."""
-    with enter(space.ref):
-        person = User.objects.create(
-            id=same_id("sweep:suspended"), email="suspended@north.test", status="suspended"
-        )
-        Membership.objects.create(organization_id=space.parties["north"].uuid, user=person, role="owner")
-    return str(person.public_id)
+def _identity_token(space: Space) -> str:
+    """What tells a program who the person is: signed by the tenant, and good for nothing here."""
+    program, north = program_of(space, space.parties["north"]), space.parties["north"]
+    return str(program.exchange(program.code(Browser.of(space, north), "openid"))["id_token"])

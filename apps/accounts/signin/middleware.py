@@ -39,6 +39,8 @@ _LEADING_AWAY = (
     "/identity/",
 )
 _LOOPBACK = "http://localhost:* http://*.localhost:* http://127.0.0.1:*"
+#: Consent ends at programs on the person's machine, and a policy has no words for http://[::1].
+_CONSENT = "/identity/o/authorize"
 _POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'{away}"
@@ -65,7 +67,8 @@ def private_middleware(get_response: GetResponse) -> GetResponse:
             if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
                 response.headers.setdefault("Retry-After", _PATIENCE)
         if path.startswith(PAGES):
-            away = f" https: {_LOOPBACK}" if path.startswith(_LEADING_AWAY) else ""
+            home = "http:" if path == _CONSENT else _LOOPBACK
+            away = f" https: {home}" if path.startswith(_LEADING_AWAY) else ""
             response.headers.setdefault("Content-Security-Policy", _POLICY.format(away=away))
         return response
 

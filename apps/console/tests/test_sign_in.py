@@ -26,7 +26,7 @@ def test_who_is_not_signed_in_is_sent_to_sign_in(world: Any, path: str) -> None:
 def test_signing_in_leads_back_to_where_one_wanted(world: Any) -> None:
     person = Person()
     form = {"login": world.builders.email, "password": "wrong", "next": "/admin/apikeys/key/"}
-    assert "not correct" in text_of(person.post("/accounts/login/", **form))
+    assert "do not belong together" in text_of(person.post("/accounts/login/", **form))
     form["password"] = PASSWORD
     assert person.post("/accounts/login/", **form)["Location"] == "/admin/apikeys/key/"
 
@@ -77,7 +77,7 @@ def test_an_environments_people_sign_in_on_its_own_page(world: Any) -> None:
 def test_an_environments_sign_in_knows_nobody_of_the_console(world: Any) -> None:
     form = {"login": world.builders.email, "password": PASSWORD}
     person = Person(host=world.acorn.host)
-    assert "not correct" in text_of(person.post("/accounts/login/", **form))
+    assert "do not belong together" in text_of(person.post("/accounts/login/", **form))
     assert person.get("/accounts/").status_code == 302
 
 

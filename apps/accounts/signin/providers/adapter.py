@@ -8,11 +8,10 @@ from copy import copy
 from typing import Any
 from uuid import UUID
 
-from allauth.account.adapter import get_adapter as get_account_adapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp, SocialLogin
 from allauth.socialaccount.providers.base.constants import AuthError
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.db.models.expressions import DatabaseDefault
 from django.http import HttpRequest
@@ -80,9 +79,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         return False
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """Refuse a provider that is not offered, and forget its tokens before anything is kept of the sign-in."""
+        """Forget the provider's token before anything is kept of the sign-in."""
         sociallogin.token = None
-        sociallogin.provider.require_offered()
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
         """Give the new person a name, and the one address that the provider vouches for most."""
@@ -96,16 +94,19 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         user.name = one_line(named)[:_LONGEST_NAME]
         return user
 
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
+        """As for everybody, and only while the provider is offered: somebody may be asked for an address meanwhile."""
+        opened = super().is_open_for_signup(request, sociallogin)
+        return bool(opened and sociallogin.provider.is_offered())
+
     def is_auto_signup_allowed(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
-        """False where the address may not sign up here, or another was invited: the person is then asked for one."""
-        address = next((known.email for known in sociallogin.email_addresses), "")
+        """False where another address was invited: then the person is asked for one.
+
+        They are as well where theirs may not sign up here; allauth has dropped such addresses already.
+        """
         invitation = invited.pending(request)
-        if invitation is not None and invitation.email != address:
-            return False
-        try:
-            return not address or bool(get_account_adapter().clean_email(address))
-        except ValidationError:
-            return False
+        addresses = [known.email for known in sociallogin.email_addresses]
+        return invitation is None or invitation.email in addresses
 
     def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:
         """Make the new person, with the account by which they came, as one recorded operation."""

@@ -204,10 +204,11 @@ def test_an_invitation_is_taken_with_an_account_elsewhere(
     assert carla.whoami(world.acorn)["organization"]["id"] == north.id
 
 
+@pytest.mark.parametrize("sign_up", ["invited", "open"])
 def test_an_invitation_for_another_address_is_taken_with_that_address(
-    world: World, wire: Wire, provider: Answer, carla: Surfer, configure: Configure
+    world: World, wire: Wire, provider: Answer, carla: Surfer, configure: Configure, sign_up: str
 ) -> None:
-    configure(sign_up="invited")
+    configure(sign_up=sign_up)
     north = world.acorn.parties["north"]
     carla.get(world.acorn, invite(world, "work@corp.example", "viewer"))
     assert arrive(world, carla)["Location"] == SIGN_UP
@@ -219,6 +220,17 @@ def test_an_invitation_for_another_address_is_taken_with_that_address(
 
 
 # What is offered.
+
+
+def test_who_is_asked_for_an_address_gets_none_in_once_the_way_is_closed(
+    world: World, wire: Wire, provider: Answer, carla: Surfer, configure: Configure, root: Api
+) -> None:
+    configure(email_domains=["corp.example"])
+    assert arrive(world, carla)["Location"] == SIGN_UP
+    root.patch(f"/v1/sign-in-providers/{provider['id']}", {"enabled": False})
+    answer = carla.post(world.acorn, SIGN_UP, email="carla@corp.example")
+    assert "nobody" in answer.content.decode().lower() or answer.status_code in (200, 403)
+    assert person_in(world.acorn, "carla@corp.example") is None
 
 
 def test_where_the_way_is_not_offered_nobody_goes_and_nobody_comes(
