@@ -38,6 +38,8 @@ _ONE_MORE = {
 _DEARER = {
     "the tenant inside north": "finding the organization that it named and is not bound to",
     "an agent on behalf of north's person": "finding the delegation",
+    "a machine's token": "whether somebody behind its client is stopped is said in the registry",
+    "a machine's narrowed token": "whether somebody behind its client is stopped is said in the registry",
 }
 
 

@@ -21,7 +21,9 @@ class TrailParameters(ListParameters):
     resource = AnyIdField(required=False, help_text="What was acted on.")
     # `actor` is the name of every operation's first argument.
     actor = AnyIdField(required=False, source="principal", help_text="Who acted.")
-    credential = AnyIdField(required=False, source="through", help_text="Through which key, session or token.")
+    credential = AnyIdField(
+        required=False, source="through", help_text="Through which key, session or token."
+    )
     request = CharField(required=False, max_length=80, help_text="The Request-Id of one call.")
     operation = CharField(required=False, max_length=80, help_text="The name of an operation.")
     since = TimestampField(required=False, help_text="Not before this time.")

@@ -83,7 +83,7 @@ def address_of(client: dict[str, Any], back: str, scope: str, **changes: str) ->
 
 def test_a_device_is_let_in_by_who_signs_in_first(visitor: Visitor, product: str) -> None:
     email = customer(visitor, "device@customers.example.com")
-    begun = begin(product, "users:read agents:write keys:write agents:delete")
+    begun = begin(product, "users:read agents:write keys:write")
     visitor.open(path_of(begun["verification_uri_complete"]))
     assert visitor.path == "/accounts/login/"
     visitor.send(login=email, password=PASSWORD)
@@ -176,5 +176,6 @@ def test_what_cannot_be_allowed_is_said(
     client = register(installation, redirect_uris=[website.url("/callback")])
     visitor.open(address_of(client, "https://evil.example/callback", "users:read"))
     assert "cannot be allowed" in visitor.read("h1")
+    assert "has not registered “https://evil.example/callback”" in visitor.read()
     assert visitor.looks_here("oauth-refused", mistakes=1) == []
     assert website.asked == []

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import orjson
+from allauth.usersessions.models import UserSession
 from django.db import transaction
 from django.http import HttpResponse
 from django.test import Client
@@ -23,7 +24,7 @@ from apps.core import clock
 from apps.core.ids import decode
 from apps.core.routes import Route, routes
 from apps.tenancy.models import Tenant
-from apps.tenancy.walls import outside, registry
+from apps.tenancy.walls import enter, outside, registry
 from tests.client import Answer
 from tests.openapi import check_answer
 from tests.sweep import traces
@@ -70,10 +71,8 @@ class Stage:
         self.world = world
         self.cells = divide(world)
         self.callers, self.visitors = all_callers(world), list(visitors(world))
-        # Or every call would note that its key was used, and nothing could be told from that.
-        with registry():
-            KeyIndex.objects.update(last_used_at=clock.now() + timedelta(minutes=10))
         self.spaces = {"console": world.console, "acorn": world.acorn, "birch": world.birch}
+        self._note_uses()
         self.client = Client(raise_request_exception=False)
         self.rows = {title: traces.rows_of(space) for title, space in self.spaces.items()}
         self.registry = traces.rows_of_registry()
@@ -81,6 +80,15 @@ class Stage:
         self._serving: dict[str, tuple[Caller, Filled]] = {}
         with outside():
             self.spares = {str(pk) for pk in Tenant.objects.spare("environment").values_list("pk", flat=True)}
+
+    def _note_uses(self) -> None:
+        """Say of all keys and sessions that they were used just now, or calls would write that among what they do."""
+        later = clock.now() + timedelta(hours=2)
+        with registry():
+            KeyIndex.objects.update(last_used_at=later)
+        for space in self.spaces.values():
+            with enter(space.ref):
+                UserSession.objects.update(last_seen_at=later)
 
     def call(self, method: str, filled: Filled, caller: Caller) -> Heard:
         """Make one call of the API, look at everything it did, complain, and undo it."""

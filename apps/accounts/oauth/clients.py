@@ -18,7 +18,7 @@ from apps.accounts.oauth import redirects, scopes, texts
 from apps.accounts.oauth import serializers as forms
 from apps.accounts.oauth.errors import ClientHasNoSecret, ClientShapeRefused, ScopeExceeded, rotation
 from apps.accounts.oauth.hooks import Stamp, upstairs
-from apps.accounts.oauth.models import ClientKind, ClientStatus, OAuthClient
+from apps.accounts.oauth.models import ClientKind, ClientStatus, OAuthClient, OAuthGrant
 from apps.accounts.oauth.querysets import OAuthClientQuerySet
 from apps.core import clock
 from apps.core.actor import Actor
@@ -184,6 +184,9 @@ def delete_oauth_client(
 ) -> OAuthClient:
     """Delete an OAuth client with every token that it was given and every consent to it."""
     facts = _locked(actor, oauth_client_id, expected_version)
+    # Whoever writes tokens has locked the consent to it first.
+    consents = OAuthGrant.objects.select_for_update().filter(client_id=facts.client_id)
+    list(consents.values_list("pk", flat=True))
     Client.objects.filter(pk=facts.client_id).delete()
     return facts
 

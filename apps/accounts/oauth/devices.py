@@ -47,6 +47,11 @@ class Asked:
         return datetime.fromisoformat(self.asked_at)
 
     @property
+    def minutes_ago(self) -> int:
+        """Whole minutes since it asked."""
+        return int((clock.now() - self.at).total_seconds() // 60)
+
+    @property
     def is_over(self) -> bool:
         """True when its time has run out."""
         return clock.now() >= self.at + timedelta(seconds=LIFETIME)

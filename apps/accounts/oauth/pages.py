@@ -25,8 +25,12 @@ from django.views.decorators.http import require_http_methods
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749.errors import (
     FatalClientError,
+    InvalidClientIdError,
     InvalidRequestError,
     InvalidRequestFatalError,
+    MismatchingRedirectURIError,
+    MissingClientIdError,
+    MissingRedirectURIError,
     OAuth2Error,
 )
 
@@ -36,6 +40,7 @@ from apps.accounts.oauth.resources import read_resources
 from apps.accounts.oauth.server import OAuthServer
 from apps.accounts.oauth.validator import Validator
 from apps.core.operations import Refused
+from apps.core.problems import show
 from apps.core.scope_texts import scope_texts
 
 #: Wrong codes that somebody may type: by address, and by person.
@@ -44,6 +49,12 @@ _NOBODY = "Only you yourself can let a program in: sign in to this site with you
 _NOTHING = (
     "It asks for nothing that you can give: your role does not include it, or it is another organization's."
 )
+_FATAL = {
+    InvalidClientIdError: "No program may ask here under the client_id {client_id}.",
+    MismatchingRedirectURIError: "The program has not registered {redirect_uri} as an address to send you back to.",
+    MissingRedirectURIError: "The program does not say where to send you back to: redirect_uri is missing.",
+    MissingClientIdError: "The program does not say who it is: client_id is missing.",
+}
 _PROMPTS = ("", "none", "consent")
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 View = Callable[..., HttpResponse]
@@ -164,7 +175,7 @@ def _found(request: HttpRequest, form: UserCodeForm) -> devices.Asked | None:
         request, app="apps.accounts.oauth", action="device_user_code", config=_TRIES, limit_get=True
     )
     if usage is None:
-        form.add_error(None, "Too many wrong codes. Wait ten minutes, and start again on the device.")
+        form.add_error(None, "Too many wrong codes. Wait a while, and start again on the device.")
         return None
     asked = devices.find(form.cleaned_data["user_code"])
     if asked is None:
@@ -188,8 +199,7 @@ def _approve(request: HttpRequest, asked: devices.Asked, client: Client) -> Http
     context = {
         "client": client,
         "user_code": devices.shown(asked.user_code),
-        "asked_from": asked.address,
-        "asked_at": asked.at,
+        "asked": asked,
         "form": form,
     }
     return render(request, "oauth/device_approve.html", context | _shown(request, offered))
@@ -239,10 +249,21 @@ def _require_plain(request: HttpRequest) -> None:
 def _refused(request: HttpRequest, validator: Validator, refusal: OAuth2Error) -> HttpResponse:
     """Send the client its error, where the redirect URI was found to be its own; tell the person otherwise."""
     if isinstance(refusal, FatalClientError) or not validator.redirect_uri:
-        return _error(request, refusal.description or refusal.error)
+        return _error(request, _said(request, refusal))
     description = {"error_description": refusal.description} if refusal.description else {}
     return _sent_back(
         request, validator.redirect_uri, error=refusal.error or "invalid_request", **description
+    )
+
+
+def _said(request: HttpRequest, refusal: OAuth2Error) -> str:
+    """What a person is told who cannot be sent back."""
+    known = next((text for kind, text in _FATAL.items() if isinstance(refusal, kind)), None)
+    if known is None:
+        return str(refusal.description or refusal.error)
+    return known.format(
+        client_id=show(request.GET.get("client_id", "")),
+        redirect_uri=show(request.GET.get("redirect_uri", "")),
     )
 
 

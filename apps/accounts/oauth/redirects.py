@@ -11,7 +11,9 @@ from apps.core.problems import FieldError, show
 _LENGTH = 500
 _REST = r"(?:/[A-Za-z0-9._~!$&'()+,;=:@%/-]*)?(?:\?[A-Za-z0-9._~!$&'()+,;=:@%/?-]*)?"
 _HTTPS = re.compile(rf"https://[a-z0-9](?:[a-z0-9.-]{{0,251}}[a-z0-9])?(?::[0-9]{{1,5}})?{_REST}")
-_LOOPBACK = re.compile(rf"(http://(?:127\.0\.0\.1|\[::1\]|(?:[a-z0-9-]+\.)*localhost))(?::[0-9]{{1,5}})?({_REST})")
+_LOOPBACK = re.compile(
+    rf"(http://(?:127\.0\.0\.1|\[::1\]|(?:[a-z0-9-]+\.)*localhost))(?::[0-9]{{1,5}})?({_REST})"
+)
 
 
 def checked(uris: Iterable[str]) -> list[str]:

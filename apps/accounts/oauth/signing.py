@@ -57,7 +57,9 @@ def rotate_signing_key(actor: Actor, *, overlap_seconds: int = 0) -> SigningKey:
 def private_keys() -> list[PrivateKey]:
     """The keys that are published, as allauth takes them, the one that signs last; the first one is made here."""
     published = Q(ends_at=None) | Q(ends_at__gt=clock.now())
-    rows = list(SigningKey.objects.filter(published).order_by(F("ends_at").asc(nulls_last=True), "created_at"))
+    rows = list(
+        SigningKey.objects.filter(published).order_by(F("ends_at").asc(nulls_last=True), "created_at")
+    )
     if not any(row.ends_at is None for row in rows):
         rows.append(_made())
     return [

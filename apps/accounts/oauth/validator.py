@@ -245,18 +245,22 @@ class Validator(OAuthLibRequestValidator):  # type: ignore[misc]
             return False
         if parsed.kind != texts.REFRESH or parsed.family is None:
             return False
-        rows = Token.objects.select_for_update().filter(client_id=client.pk, type=Token.Type.REFRESH_TOKEN)
-        row = rows.filter(hash=parsed.hash).first()
-        if row is None:
+        row = Token.objects.filter(client_id=client.pk, type=parsed.kind, hash=parsed.hash).first()
+        if row is not None and not self._may_refresh(row, client):
+            return False
+        # Only now, because whoever takes the consent back locks that first, too.
+        if row is None or Token.objects.select_for_update().filter(pk=row.pk).first() is None:
             families.end_reused(client, parsed.family)
-            return False
-        granted, begun_with = row.get_scopes(), row.data["begun_with"]
-        if row.expires_at <= clock.now() or not scopes.covered_by(granted, client.get_scopes()):
-            return False
-        if not self.goes_on(row.user_id, begun_with, client, granted):
             return False
         self.family, self.spent, request.user = parsed.family, row, self.person
         return True
+
+    def _may_refresh(self, row: Token, client: Client) -> bool:
+        """True while what the token was granted goes on, and the client may ask for all of it."""
+        granted, begun_with = row.get_scopes(), row.data["begun_with"]
+        if row.expires_at <= clock.now() or not scopes.covered_by(granted, client.get_scopes()):
+            return False
+        return self.goes_on(row.user_id, begun_with, client, granted)
 
     def get_original_scopes(
         self, refresh_token: str, request: Request, *_args: Any, **_kwargs: Any

@@ -37,7 +37,7 @@ def test_it_shows_what_is_asked_from_where_and_when(cli: Program, browser: Brows
         begun["user_code"],
         "Packmule command line",
         "127.0.0.1",
-        "3\xa0minutes ago",
+        "3 minutes ago",
         "owner@north.test",
     ):
         assert text in shown

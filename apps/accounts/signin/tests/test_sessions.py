@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
+from django.test import Client
+
 from apps.accounts.signin.tests.headless import ADA, Configure, FrontEnd, Travel, is_in, somebody, trail_of
 from tests.client import Api
 from tests.world import World
@@ -109,6 +112,24 @@ def test_nobody_ends_somebody_elses(world: World) -> None:
     (own,) = front.get("auth/sessions").body["data"]
     assert stranger.call("DELETE", "auth/sessions", {"sessions": [own["id"]]}).status == 400
     assert is_in(front)
+
+
+def test_the_trail_tells_what_a_session_did(world: World) -> None:
+    front = somebody(world.acorn)
+    shown = front.api.get("/v1/whoami")["credential"]["id"]
+    assert front.api.post("/v1/organizations", {"slug": "more", "name": "More"}).status == 201
+    told = Api(world.acorn.root_key).get(f"/v1/audit?credential={shown}")["data"]
+    assert [entry["operation"] for entry in told] == ["organizations.create"]
+    assert told[0]["credential"] == {"id": shown, "kind": "session", "chain": []}
+
+
+def test_the_page_shows_them_too(world: World) -> None:
+    first, second = devices(world, 2)
+    cookie = f"{settings.SESSION_COOKIE_NAME}={second.token}"
+    shown = Client(headers={"host": world.acorn.host, "cookie": cookie}).get("/accounts/sessions/")
+    page = shown.content.decode()
+    assert ("device 0" in page, "seen just now" in page) == (True, True)
+    assert first.token not in page
 
 
 # By itself.
