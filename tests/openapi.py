@@ -80,8 +80,9 @@ def _templates() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
 def _find(method: str, path: str) -> dict[str, Any] | None:
     wanted = "get" if method == "HEAD" else method.lower()
     for pattern, calls in _templates():
-        if pattern.fullmatch(path) and wanted in calls:
-            found: dict[str, Any] = calls[wanted]
+        if pattern.fullmatch(path):
+            # A concrete path comes before one with variables (OpenAPI 3.1, Paths Object), whatever its methods are.
+            found: dict[str, Any] | None = calls.get(wanted)
             return found
     return None
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
-from django.contrib.sessions.models import Session
 
 from apps.accounts.models import User
 from apps.accounts.signin.trail import session_id
@@ -76,7 +75,9 @@ def _turned_away(world: World) -> dict[str, dict[str, str]]:
         "a hand-off out of a session that is over": cookie_of(begin(world, acorn, session_id=NOBODY)),
         "a hand-off of who left the company": cookie_of(begin(world, acorn, **_left(world))),
         "a hand-off into the twin": cookie_of(begin(world, world.birch)),
-        "a hand-off into the twin, with a session here": cookie_of(_planted(world)),
+        "a hand-off into another environment of the company": cookie_of(
+            begin(world, acorn, tenant_id=world.birch.ref.id)
+        ),
         "a session that names a hand-off": cookie_of(_forged(world)),
         "a person of north": {"Cookie": session_cookie(acorn, north)},
         "a person of north's session as a hand-off": cookie_of(session_token(acorn, north)),
@@ -97,16 +98,6 @@ def _forged(world: World) -> str:
     """A session that somebody who writes the tenant's rows made: with the id of a hand-off that is open."""
     made, _ = _issued(world, world.acorn)
     return _session(world.acorn, {HAND_OFF: str(made.pk)})
-
-
-def _planted(world: World) -> str:
-    """The session of a hand-off into the twin, which somebody wrote into this tenant too, under the same key."""
-    session = begin(world, world.birch)
-    with enter(world.birch.ref):
-        row = Session.objects.get(pk=session)
-    with enter(world.acorn.ref):
-        row.save(force_insert=True)
-    return session
 
 
 def begin(world: World, space: Space, chosen: Party | None = None, **changes: Any) -> str:
