@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from apps.core.schema import build_document
+from tests.oauth import give
 from tests.openapi import check_answer
 from tests.world import World
 
@@ -50,12 +51,15 @@ schema.app = application
 pytestmark = pytest.mark.schema
 
 
-@pytest.fixture(params=["builder", "environment", "nobody"])
+@pytest.fixture(params=["builder", "environment", "person", "nobody"])
 def headers(request: pytest.FixtureRequest, world: World) -> dict[str, str]:
-    """The credential of a builder's agent, of a whole environment, or none."""
-    keys = {"builder": world.builders.agent_key, "environment": world.acorn.root_key}
-    key = keys.get(request.param)
-    return {"Host": "127.0.0.1", **({"Authorization": f"Bearer {key}"} if key else {})}
+    """The credential of a builder's agent, of a whole environment, of a person's program, or none."""
+    shown = {
+        "builder": world.builders.agent_key,
+        "environment": world.acorn.root_key,
+        "person": give(world.console, ["*"], user=world.builders.person),
+    }.get(request.param)
+    return {"Host": "127.0.0.1", **({"Authorization": f"Bearer {shown}"} if shown else {})}
 
 
 @schema.parametrize()

@@ -11,7 +11,7 @@ from apps.accounts.models import Agent
 from apps.apikeys.models import KeyKind
 from apps.apikeys.tests.making import key_for, machine_key, service_of
 from apps.core import clock
-from apps.core.ids import decode, encode
+from apps.core.ids import decode, encode, uuid7
 from apps.tenancy.walls import enter
 from tests.client import Api
 from tests.oauth import BACK, Browser, Program
@@ -167,6 +167,15 @@ def test_an_organizations_client_is_its_own(world: World, api: Api) -> None:
     check_refusal(
         api.using(north.agent_key).post(PATH, {**WEBSITE, "organization": south.id}), 404, "not_found"
     )
+
+
+def test_a_machines_client_belongs_where_the_machine_does(world: World, api: Api) -> None:
+    root = api.using(world.acorn.root_key)
+    north, south = (world.acorn.parties[slug].id for slug in ("north", "south"))
+    assert root.post(PATH, as_service(world, organization=north))["organization"] == north
+    check_refusal(root.post(PATH, as_service(world, organization=south)), 422, "client_shape_refused")
+    nowhere = encode("org", uuid7())
+    check_refusal(root.post(PATH, as_service(world, organization=nowhere)), 404, "not_found")
 
 
 def test_a_key_that_is_bound_to_addresses_gets_no_client_that_is_not(world: World, api: Api) -> None:
