@@ -294,7 +294,7 @@ def _oauth_client(cell: Cell) -> str:
 @example("oag")
 def _oauth_grant(cell: Cell) -> str:
     """What the party's person let its client do."""
-    made = OAuthGrant.objects.create(
+    made: OAuthGrant = OAuthGrant.objects.create(
         id=unlike(cell, "grant"),
         user_id=decode(party_of(cell).person, "usr"),
         client_id=encode("oac", unlike(cell, "client")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -28,8 +29,8 @@ def read(host: str, path: str) -> Any:
 def space(request: pytest.FixtureRequest, world: World) -> Space:
     """Each tenant; the console's host belongs to the installation."""
     found: Space = getattr(world, request.param)
-    found.host = "127.0.0.1" if request.param == "console" else found.host
-    return found
+    # A copy: the world is the same for all tests of a run.
+    return replace(found, host="127.0.0.1") if request.param == "console" else found
 
 
 def test_each_tenant_names_itself_and_its_own_endpoints(space: Space) -> None:
