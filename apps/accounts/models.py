@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.crypto import constant_time_compare
 
 from apps.accounts.querysets import MachineQuerySet, UserManager
 from apps.accounts.roles import ROLE_CHOICES
@@ -68,6 +69,11 @@ class User(Identified, Versioned, AbstractBaseUser):
     def ref(self) -> PrincipalRef:
         """The person as the trail names it."""
         return PrincipalRef(PrincipalKind.USER, self.id, str(self))
+
+    def is_still_in(self, begun_with: str) -> bool:
+        """True while what began with the session hash `begun_with` goes on: same password, not signed out since."""
+        known = [self.get_session_auth_hash(), *self.get_session_auth_fallback_hash()]
+        return any(constant_time_compare(begun_with, one) for one in known)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """What Django compares a session with: besides the password, when the person was signed out everywhere."""

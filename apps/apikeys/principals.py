@@ -13,7 +13,6 @@ from uuid import UUID
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
-from django.utils.crypto import constant_time_compare
 
 from apps.accounts.models import User
 from apps.accounts.signin.factors import FACTORS
@@ -170,11 +169,8 @@ def _is_signed_in(data: str, user_id: UUID, password: str, signed_out_at: dateti
     """Ask of a session what Django asks: it is this person's, and password and sign-out are those it was begun with."""
     session = SessionStore().decode(data)
     person = User(password=password, signed_out_at=signed_out_at)
-    known = [person.get_session_auth_hash(), *person.get_session_auth_fallback_hash()]
     begun_with = str(session.get(HASH_SESSION_KEY, ""))
-    return session.get(SESSION_KEY) == str(user_id) and any(
-        constant_time_compare(begun_with, one) for one in known
-    )
+    return session.get(SESSION_KEY) == str(user_id) and person.is_still_in(begun_with)
 
 
 def _fetch(statement: str, parameters: list[Any]) -> tuple[Any, ...] | None:

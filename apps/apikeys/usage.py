@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import Error, connection
 
-from apps.accounts.signin.sessions import note_seen
+from apps.accounts.signin.sessions import NOTED_EVERY, note_seen
 from apps.apikeys.lookup import Found, TenantRow
 from apps.core import clock
 from apps.core.actor import Call
 from apps.tenancy.walls import enter, registry
 
-NOTED_EVERY = timedelta(minutes=1)
 # Whoever finds the row locked leaves it: another call of the same key notes the same minute.
 _NOTE = """
 update public.apikeys_keyindex set last_used_at = %(now)s

@@ -1,4 +1,4 @@
-"""Network addresses: where a call comes from, and which networks it lies in."""
+"""Network addresses: where a call comes from, which networks it lies in, and which are this machine."""
 
 from __future__ import annotations
 
@@ -39,6 +39,18 @@ def read_address(text: str) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def is_local_name(host: str) -> bool:
+    """True for `localhost` and all names below it, which are this machine whatever a name server says (RFC 6761)."""
+    name = host.rstrip(".").lower()
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def is_this_machine(host: str) -> bool:
+    """True for names and addresses that lead back to this machine. `host` comes out of a URL, without brackets."""
+    address = read_address(host)
+    return is_local_name(host) if address is None else address.is_loopback
 
 
 def is_in(address: Address, known: Iterable[Network]) -> bool:

@@ -7,6 +7,8 @@ import socket
 import threading
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
+from apps.core.addresses import is_local_name
+
 IPAddress = IPv4Address | IPv6Address
 
 _LOOPBACK = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
@@ -49,7 +51,7 @@ def resolve(host: str, port: int, *, seconds: float) -> list[IPAddress]:
     `localhost` and all names below it are this machine (RFC 6761), whatever a name server would say.
     """
     name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
+    if is_local_name(name):
         return list(_LOOPBACK)
     try:
         return [ip_address(name)]

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPMessage
-from ipaddress import ip_address
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
@@ -15,6 +14,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 from django.utils.datastructures import CaseInsensitiveMapping
 
 from apps.core import strictjson
+from apps.core.addresses import is_this_machine
 from apps.core.commands import BadUsage
 from apps.core.local_api import LocalAnswer, LocalCall
 from apps.core.problems import CONTENT_TYPE as PROBLEM
@@ -67,16 +67,6 @@ def origin(address: str) -> str:
         raise BadUsage(f"{show(address)} is on another machine: tokens go there by https alone.")
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}" + (f":{port}" if port not in (None, _PORTS[parts.scheme]) else "")
-
-
-def is_this_machine(host: str) -> bool:
-    """True for names and addresses that lead back to this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def request(

@@ -10,12 +10,14 @@ from apps.tenancy.models import Domain
 from apps.tenancy.walls import HasSchema, outside
 
 
-def tenant_url(tenant: HasSchema, path: str) -> str:
+def tenant_url(tenant: HasSchema, path: str, *, base: str = "") -> str:
     """The address of `path` ("/accounts/…") on the tenant's own host, or on the installation's where it has none.
 
-    Scheme and port are those of PACKMULE_PUBLIC_URL; without it http and the port that is served. One query.
+    Scheme and port are those of `base`, or of PACKMULE_PUBLIC_URL; without it http and the port that is served. One
+    query.
     """
-    public = urlsplit(settings.PACKMULE_PUBLIC_URL or f"http://localhost:{settings.PACKMULE_PORT or 80}")
+    served = f"http://localhost:{settings.PACKMULE_PORT or 80}"
+    public = urlsplit(base or settings.PACKMULE_PUBLIC_URL or served)
     with outside():
         found = Domain.objects.filter(tenant__schema_name=tenant.schema_name)
         host = found.order_by("-is_primary", "id").values_list("domain", flat=True).first()

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from allauth.core import context
 from allauth.idp.oidc.models import Client, Token
-from django.utils.crypto import constant_time_compare
 
 from apps.accounts.models import User
 from apps.accounts.oauth import clients, redirects, scopes, texts
@@ -39,8 +38,7 @@ REVOKE = Operation[..., Any]("oauth_tokens.revoke", _SELF, Risk.DESTRUCTIVE, _no
 
 def is_still_in(person: User, begun_with: str) -> bool:
     """True while what the person began with `begun_with` goes on: not suspended, same password, not signed out."""
-    known = [person.get_session_auth_hash(), *person.get_session_auth_fallback_hash()]
-    return person.is_active and any(constant_time_compare(begun_with, one) for one in known)
+    return person.is_active and person.is_still_in(begun_with)
 
 
 def alive(text: str, *, client_id: str | None = None, only: str | None = None) -> Token | None:

@@ -20,6 +20,7 @@ from fido2.server import Fido2Server
 from fido2.webauthn import PublicKeyCredentialRpEntity
 
 from apps.accounts.mails.rendering import mail_brand
+from apps.core.addresses import is_this_machine
 from apps.tenancy.sealing import open_sealed, seal
 
 _SEALED_AS = "second factor"
@@ -67,9 +68,7 @@ def website() -> SplitResult:
 def is_secure(origin: str) -> bool:
     """True for what browsers call a secure context: https, and plain http on this machine's own names."""
     split = urlsplit(origin)
-    host = split.hostname or ""
-    local = host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost")
-    return split.scheme == "https" or (split.scheme == "http" and local)
+    return split.scheme == "https" or (split.scheme == "http" and is_this_machine(split.hostname or ""))
 
 
 def may_use_passkeys(origin: str) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from urllib.parse import SplitResult, urlsplit
 
 from apps.accounts.signin.errors import FrontendUrlUnfit
+from apps.core.addresses import is_this_machine
 from apps.core.problems import FieldError, show
 
 #: What an address has to hold, so that the page it leads to knows what it is about.
 NEEDS = {"new_password_url": "{key}", "invitation_url": "{token}"}
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def check_url(field: str, url: str, *, protected: bool) -> None:
@@ -26,9 +26,8 @@ def _problem(field: str, url: str, *, protected: bool) -> str:
         return "it is no absolute address."
     if split.username is not None or split.password is not None:
         return "it names a user."
-    host = str(split.hostname)
-    local = host in _LOOPBACK or host.endswith(".localhost")
-    if split.scheme != "https" and not (split.scheme == "http" and local and not protected):
+    local = split.scheme == "http" and is_this_machine(str(split.hostname))
+    if split.scheme != "https" and (protected or not local):
         return "it has to begin with https://."
     needed = NEEDS.get(field)
     if needed and needed not in f"{split.path}?{split.query}#{split.fragment}":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -14,8 +13,9 @@ from apps.core.commands import BadUsage, PackmuleCommand
 from apps.core.local_api import LocalCall
 from apps.core.logins import Login
 from apps.core.problems import missing
-from apps.tenancy.models import Domain
+from apps.tenancy.models import Tenant
 from apps.tenancy.startup.directory import port_of
+from apps.tenancy.urls import tenant_url
 from apps.tenancy.walls import outside
 
 _ASK = """
@@ -111,12 +111,7 @@ def _address_here(environment: str | None) -> str:
     if environment is None:
         return remote.origin(base)
     with outside():
-        domain = (
-            Domain.objects.filter(tenant__name=environment, tenant__state="active")
-            .order_by("-is_primary")
-            .first()
-        )
-    if domain is None:
+        tenant = Tenant.objects.active().filter(name=environment).first()
+    if tenant is None:
         raise missing("environment", environment)
-    parts = urlsplit(base)
-    return remote.origin(f"{parts.scheme}://{domain.domain}" + (f":{parts.port}" if parts.port else ""))
+    return remote.origin(tenant_url(tenant.ref, "", base=base))

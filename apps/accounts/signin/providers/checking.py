@@ -8,8 +8,9 @@ from urllib.parse import SplitResult
 from apps.accounts.signin.providers.errors import ServerUrlUnfit, SignInProviderShapeRefused
 from apps.accounts.signin.providers.models import ProviderKind, SignInProvider
 from apps.accounts.signin.urlcheck import split_address
+from apps.core.addresses import is_this_machine
 from apps.core.outbound import loopback_is_allowed
-from apps.core.outbound_addresses import is_loopback, is_public
+from apps.core.outbound_addresses import is_public
 from apps.core.problems import FieldError, show
 
 _OPENID = "openid"
@@ -55,7 +56,7 @@ def problem_of(url: str) -> str:
 
 def _problem_of_host(split: SplitResult) -> str:
     host = str(split.hostname).rstrip(".")
-    if _is_this_machine(host):
+    if is_this_machine(host):
         fits = split.scheme in ("http", "https")
         if not loopback_is_allowed():
             return "it is this machine itself, which only environments that are not protected may call."
@@ -63,15 +64,6 @@ def _problem_of_host(split: SplitResult) -> str:
     if split.scheme != "https":
         return "it has to begin with https://."
     return "it does not lie on the public internet." if _is_inside(host) else ""
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return is_loopback(ip_address(host))
-    except ValueError:
-        return False
 
 
 def _is_inside(host: str) -> bool:
