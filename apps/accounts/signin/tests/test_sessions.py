@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from django.conf import settings
 from django.test import Client
 
 from apps.accounts.signin.tests.headless import ADA, Configure, FrontEnd, Travel, is_in, somebody, trail_of
+from apps.core.ids import encode
 from tests.client import Api
 from tests.world import World
 
@@ -59,7 +61,8 @@ def test_all_others_are_ended(world: World) -> None:
 def test_a_session_that_is_over_or_somebody_elses_is_not_there(world: World) -> None:
     front, stranger = somebody(world.acorn), somebody(world.acorn, "eve@example.test")
     (own,) = listed(front).values()
-    for answer in (stranger.api.delete(f"/v1/sessions/{own}"), front.api.delete(f"/v1/sessions/{own[:-1]}0")):
+    nobodys = encode("ses", uuid4())
+    for answer in (stranger.api.delete(f"/v1/sessions/{own}"), front.api.delete(f"/v1/sessions/{nobodys}")):
         assert (answer.status, answer.code) == (404, "session_unknown")
     assert is_in(front)
     assert front.api.delete(f"/v1/sessions/{own}").status == 204
