@@ -67,6 +67,8 @@ _BASE_APPS = [
     "apps.apikeys",
     "apps.audit",
     "apps.policy",
+    "apps.data",
+    "apps.storage",
     "allauth",
     "allauth.account",
     "allauth.headless",

@@ -1,0 +1,81 @@
+"""What a store of bytes can do. The local disk and S3 do the same, so that nothing above knows which one there is.
+
+A blob is written once under a key that is never used again, so that a reader never sees half of another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """A request that a client makes by itself, straight to the store; the signature in it ends with `expires_at`."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What the store knows of a blob: its size in bytes."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a multipart upload that has arrived: its number (from 1), size in bytes and the store's mark for it."""
+
+    number: int
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    """How a download presents itself: a name for people, a content type, and whether a browser may show it."""
+
+    name: str
+    content_type: str
+    inline: bool = False
+
+
+class Store(Protocol):
+    """Where blobs lie. Every method raises StoreUnreachable (503, retryable) when the store does not answer."""
+
+    def upload_url(self, key: str, *, size: int, seconds: int) -> SignedRequest:
+        """A request that puts exactly `size` bytes under `key`, good for so many seconds."""
+
+    def start_multipart(self, key: str) -> str:
+        """Begin a multipart upload; returns the id by which the store knows it."""
+
+    def part_url(self, key: str, upload_id: str, number: int, *, size: int, seconds: int) -> SignedRequest:
+        """A request that puts part `number`, exactly `size` bytes."""
+
+    def parts(self, key: str, upload_id: str) -> Sequence[Part]:
+        """The parts that have arrived, by number."""
+
+    def finish_multipart(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
+        """Put the parts together under `key`."""
+
+    def abort_multipart(self, key: str, upload_id: str) -> None:
+        """Forget the upload and its parts. One that is not there is no error."""
+
+    def put(self, key: str, content: BinaryIO) -> int:
+        """Write `content` under `key` from here; returns its size in bytes."""
+
+    def stat(self, key: str) -> Stat | None:
+        """What lies under `key`, or None."""
+
+    def read(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes of a blob, or of a range of it, in chunks of bounded size. Raises BlobMissing before the first."""
+
+    def download_url(self, key: str, shown: Disposition, *, seconds: int) -> SignedRequest:
+        """A GET that answers the bytes to whoever holds it, with ranges, and is good for so many seconds."""
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete blobs. One that is not there is no error."""
