@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,6 +66,19 @@ def _furnished(ref: TenantRef) -> Scratch:
             minter=None,
         )
         return Scratch(ref, minted.secret, Organization.objects.create(slug="first", name="First"))
+
+
+def wait_until_somebody_waits() -> None:
+    """Go on as soon as one connection waits for a lock that another holds; AssertionError after ten seconds."""
+    deadline = time.monotonic() + 10
+    waiting = "select count(*) from pg_locks where not granted"
+    while time.monotonic() < deadline:
+        with connections["default"].cursor() as cursor:
+            cursor.execute(waiting)
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waited")
 
 
 def at_once(works: Sequence[Callable[[], T]]) -> list[T]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from functools import partial
 from threading import Thread
@@ -15,7 +14,7 @@ from apps.orgs.models import Organization
 from apps.tenancy.walls import enter, tenant_role
 from tests.client import Answer, Api
 from tests.refusals import check_refusal
-from tests.scratch import Scratch, at_once, scratch_tenant
+from tests.scratch import Scratch, at_once, scratch_tenant, wait_until_somebody_waits
 from tests.world import World
 
 NEW = {"name": "New", "slug": "new"}
@@ -62,7 +61,7 @@ def test_one_in_flight_is_a_conflict_that_passes(scratch: Scratch) -> None:
         )
         thread = Thread(target=first)
         thread.start()
-        _wait_until_somebody_waits()
+        wait_until_somebody_waits()
         problem = check_refusal(post(), 409, "idempotency_in_flight")
         assert problem["retryable"] is True
         holder.rollback()
@@ -70,18 +69,6 @@ def test_one_in_flight_is_a_conflict_that_passes(scratch: Scratch) -> None:
     assert [answer.status for answer in answers] == [201]
     again = post()
     assert (again["id"], again.headers["Idempotency-Replayed"]) == (answers[0]["id"], "true")
-
-
-def _wait_until_somebody_waits() -> None:
-    deadline = time.monotonic() + 10
-    waiting = "select count(*) from pg_locks where not granted"
-    while time.monotonic() < deadline:
-        with connections["default"].cursor() as cursor:
-            cursor.execute(waiting)
-            if cursor.fetchone()[0]:
-                return
-        time.sleep(0.01)
-    raise AssertionError("nobody waited")
 
 
 def test_of_two_writers_with_one_etag_one_wins(scratch: Scratch) -> None:

@@ -9,11 +9,12 @@ class AccountsConfig(AppConfig):
     name = "apps.accounts"
 
     def ready(self) -> None:
-        """Verify passkeys by this platform's rules, and ask for the second factors that a tenant wants."""
-        from apps.accounts.signin import factors, gates, refusals, takeovers
+        """Verify passkeys and read calls by our own rules, and ask for the second factors that a tenant wants."""
+        from apps.accounts.signin import factors, gates, headless, refusals, takeovers
         from apps.accounts.signin.providers import models  # noqa: F401 - no other start-up code needs its table
 
         factors.install()
+        headless.install()
         gates.register()
         refusals.register()
         takeovers.register()

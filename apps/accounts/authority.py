@@ -7,6 +7,7 @@ from uuid import UUID
 
 from apps.accounts.errors import (
     CredentialTooNarrow,
+    PeerWidening,
     PersonNeeded,
     RoleExceedsOwn,
     RoleUnknown,
@@ -16,7 +17,7 @@ from apps.accounts.models import Machine, User
 from apps.accounts.querysets import UserQuerySet
 from apps.accounts.roles import ROLES, Role, all_roles, custom_role, find_roles
 from apps.core.actor import Actor, PrincipalKind
-from apps.core.problems import show
+from apps.core.problems import Remedy, show
 from apps.core.scopes import Scope
 
 
@@ -107,13 +108,18 @@ def require_whole_credential(actor: Actor, role: Role | str) -> None:
 def require_person(actor: Actor, *, in_person: bool = False) -> UUID:
     """The id of the person of this tenant who acts. Raises PersonNeeded for anybody else.
 
-    `in_person` refuses what an agent does for them too: by delegation, or with a key that it minted.
+    `in_person` refuses what an agent or a program does for them too.
     """
     identity = actor.principal.id
-    represented = in_person and (actor.involves_agent or actor.on_behalf_of is not None)
+    represented = in_person and is_represented(actor)
     if actor.kind is not PrincipalKind.USER or actor.is_away or identity is None or represented:
         raise PersonNeeded
     return identity
+
+
+def is_represented(actor: Actor) -> bool:
+    """True when somebody acts in another's place: by delegation, with an agent's key, or with a program's token."""
+    return actor.on_behalf_of is not None or actor.involves_agent or actor.credential.kind == "oauth"
 
 
 def is_oneself(actor: Actor, principal: Machine | User) -> bool:
@@ -127,6 +133,12 @@ def require_other(actor: Actor, machine: Machine, what: str) -> None:
     minted = not actor.is_away and machine.id in (link.id for link in actor.credential.chain)
     if minted or is_oneself(actor, machine):
         raise SelfWidening(f"{machine.name} may not {what}. {SelfWidening.advice}")
+
+
+def require_no_agent(actor: Actor, what: str, remedy: Remedy | None = None) -> None:
+    """Raise PeerWidening when an agent, or somebody through one, would do `what` ("end the suspension of backend")."""
+    if actor.involves_agent:
+        raise PeerWidening(f"No agent may {what}. {PeerWidening.advice}", remedy=remedy)
 
 
 def is_operator(actor: Actor) -> bool:

@@ -18,7 +18,7 @@ class RoleUnknown(ValidationFailed):
 
 
 class PersonNeeded(Forbidden):
-    """Something that people do for themselves was tried by a machine, on somebody's behalf, or from another tenant."""
+    """Something that people do for themselves was tried by a machine, for somebody, or from another tenant."""
 
     code, title = "person_needed", "Only a person does this, for themselves"
     advice = "Let the person do it, signed in to this tenant."
@@ -36,6 +36,13 @@ class SelfWidening(Forbidden):
 
     code, title = "self_widening", "A machine does not decide about itself"
     advice = "Let a person, or another principal with at least its role, make this change."
+
+
+class PeerWidening(Forbidden):
+    """An agent, or somebody through one, tried to end a machine's suspension or to say what another agent is for."""
+
+    code, title = "peer_widening", "An agent does not free other machines"
+    advice = "Suspending is open to you; let a person, or a program with a key that no agent minted, do this."
 
 
 class DirectoryOfTenant(Forbidden):

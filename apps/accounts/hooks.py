@@ -4,27 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 from apps.accounts.models import Agent, Machine, User
-from apps.core.actor import Actor
 
 _on_sign_up: list[Callable[[User], Any]] = []
-_on_person_added: list[Callable[[Actor, User], Any]] = []
 _before_removal: list[Callable[[Machine], Any]] = []
 _on_suspended: list[Callable[[Machine | User], Any]] = []
 _on_activated: list[Callable[[Machine | User], Any]] = []
 _on_owner_changed: list[Callable[[Agent], Any]] = []
-_on_signed_out: list[Callable[[User], Any]] = []
 
 
 def on_sign_up(hook: Callable[[User], Any]) -> None:
     """Call `hook` with each person who signed up, in the transaction that made them."""
     if hook not in _on_sign_up:
         _on_sign_up.append(hook)
-
-
-def on_person_added(hook: Callable[[Actor, User], Any]) -> None:
-    """Call `hook` with the actor and the person whom it added to the directory, in the operation's transaction."""
-    if hook not in _on_person_added:
-        _on_person_added.append(hook)
 
 
 def before_removal(hook: Callable[[Machine], Any]) -> None:
@@ -54,25 +45,10 @@ def on_owner_changed(hook: Callable[[Agent], Any]) -> None:
         _on_owner_changed.append(hook)
 
 
-def on_signed_out(hook: Callable[[User], Any]) -> None:
-    """Call `hook` with each person whose sessions end all at once: by a new password, or because they were ended.
-
-    In the transaction that ends them, standing in the tenant's own role; a hook ends what hangs on sessions.
-    """
-    if hook not in _on_signed_out:
-        _on_signed_out.append(hook)
-
-
 def signed_up(user: User) -> None:
     """Tell everybody that `user` signed up."""
     for hook in _on_sign_up:
         hook(user)
-
-
-def person_added(actor: Actor, user: User) -> None:
-    """Tell everybody that `actor` added `user` to the directory."""
-    for hook in _on_person_added:
-        hook(actor, user)
 
 
 def about_to_remove(machine: Machine) -> None:
@@ -97,9 +73,3 @@ def owner_changed(agent: Agent) -> None:
     """Tell everybody that somebody else answers for `agent`."""
     for hook in _on_owner_changed:
         hook(agent)
-
-
-def signed_out(user: User) -> None:
-    """Tell everybody that the sessions of `user` end."""
-    for hook in _on_signed_out:
-        hook(user)

@@ -7,15 +7,16 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from apps.accounts import hooks
-from apps.accounts.authority import require_grantable, require_other
+from apps.accounts.authority import require_grantable, require_no_agent, require_other
 from apps.accounts.models import Agent, Machine, Status
 from apps.accounts.querysets import MachineQuerySet
 from apps.core.actor import Actor, PrincipalKind, PrincipalRef
 from apps.core.ids import encode
 from apps.core.models import not_found
-from apps.core.problems import missing
+from apps.core.problems import Remedy, missing
 
 M = TypeVar("M", bound=Machine)
+_ROOMS = {PrincipalKind.SERVICE_ACCOUNT: "service-accounts", PrincipalKind.AGENT: "agents"}
 
 
 def listed(model: type[Machine], actor: Actor, filters: dict[str, Any]) -> MachineQuerySet:
@@ -60,9 +61,14 @@ def locked(model: type[M], actor: Actor, pk: UUID, expected_version: int | None)
 
 
 def updated(machine: M, actor: Actor, changes: dict[str, Any]) -> M:
-    """Apply `changes` to a locked one. Raises RoleExceedsOwn, and SelfWidening for its own role or purpose."""
+    """Apply `changes` to a locked one.
+
+    Raises RoleExceedsOwn, SelfWidening for its own role or purpose, and PeerWidening where an agent would say what
+    another one is for.
+    """
     if "purpose" in changes:
         require_other(actor, machine, "change what it is for")
+        require_no_agent(actor, f"say what {machine.name} is for")
     role = changes.get("role", machine.role)
     if role != machine.role:
         require_other(actor, machine, "change its own role")
@@ -76,8 +82,9 @@ def suspended(machine: M, reason: str) -> M:
 
 
 def activated(machine: M, actor: Actor, reason: str) -> M:
-    """Let a locked one act again. Raises SelfWidening when it would do so itself."""
+    """Let a locked one act again. Raises SelfWidening when it would do so itself, PeerWidening for other agents."""
     require_other(actor, machine, "end its own suspension")
+    require_no_agent(actor, f"end the suspension of {machine.name}", _activation(machine))
     return _with_status(machine, Status.ACTIVE, reason, hooks.activated)
 
 
@@ -111,6 +118,13 @@ def owner_columns(owner: PrincipalRef, home: UUID | None) -> dict[str, Any]:
         "owner_name": owner.name,
         "owner_home_id": home,
     }
+
+
+def _activation(machine: Machine) -> Remedy:
+    """How a person ends the suspension."""
+    room, shown = _ROOMS[machine.kind], machine.public_id
+    command = f"manage.py {room.replace('-', '_')} activate {shown} --reason REASON"
+    return Remedy(command, "POST", f"/v1/{room}/{shown}/activate", {"reason": "…"})
 
 
 def _with_status(machine: M, status: Status, reason: str, tell: Callable[[M], None]) -> M:

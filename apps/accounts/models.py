@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import ClassVar
+from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
@@ -21,6 +22,12 @@ _PREFIXES: dict[str, str] = {
     PrincipalKind.SERVICE_ACCOUNT: "svc",
     PrincipalKind.AGENT: "agt",
 }
+
+
+def principal_public_id(kind: str, identity: UUID | str | None) -> str | None:
+    """The id of a principal as clients see it; None for the system, which has none."""
+    prefix = _PREFIXES.get(kind)
+    return encode(prefix, UUID(str(identity))) if prefix and identity else None
 
 
 class Status(models.TextChoices):
@@ -142,8 +149,7 @@ class Agent(Machine):
     @property
     def owner_public_id(self) -> str | None:
         """The owner's id as clients see it; None when the system made the agent."""
-        prefix = _PREFIXES.get(self.owner_kind)
-        return encode(prefix, self.owner_id) if prefix and self.owner_id else None
+        return principal_public_id(self.owner_kind, self.owner_id)
 
     @property
     def owner(self) -> PrincipalRef:

@@ -17,10 +17,15 @@ from apps.accounts.querysets import MachineQuerySet, UserQuerySet
 from apps.accounts.signouts import end_sign_ins
 from apps.core import clock
 from apps.core.actor import Actor
+from apps.core.ids import encode
 from apps.core.models import not_found
 from apps.core.operations import Risk, operation
 from apps.core.problems import Remedy
 from apps.tenancy.walls import whole_tenant
+
+_NOT_ADDED = (
+    "Only the tenant adds people to its directory. Invite them: they join your organization when they accept."
+)
 
 
 def person(email: str, *, name: str = "", password: str | None = None) -> User:
@@ -72,14 +77,23 @@ def get_user(actor: Actor, *, user_id: UUID) -> User:
     "users.create", scope="users:write", risk=Risk.WRITE, input=forms.UserInput, output=forms.UserOutput
 )
 def create_user(actor: Actor, *, email: str, name: str = "") -> User:
-    """Add a person to the directory.
+    """Add a person to the directory, for credentials of the whole tenant and operators of the console.
 
-    No password is set: the person chooses one by "forgotten password". Whom an organization's actor adds becomes a
-    viewer of that organization. An e-mail that is known already is refused with 409 `email_taken`.
+    No password is set: the person chooses one by "forgotten password". An e-mail that is known already is refused with
+    409 `email_taken`; an organization invites people instead, which tells nobody whether they are known.
     """
-    user = person(email, name=name)
-    hooks.person_added(actor, user)
-    return user
+    if not decides_for_tenant(actor):
+        raise DirectoryOfTenant(_NOT_ADDED, remedy=_inviting(actor, email))
+    return person(email, name=name)
+
+
+def _inviting(actor: Actor, email: str) -> Remedy:
+    place = encode("org", actor.organization.id) if actor.organization else "{organization}"
+    return Remedy(
+        method="POST",
+        path=f"/v1/organizations/{place}/invitations",
+        body={"email": email, "role": "viewer"},
+    )
 
 
 @operation(
@@ -241,7 +255,7 @@ def suspend_service_account(
 def activate_service_account(
     actor: Actor, *, service_account_id: UUID, reason: str, expected_version: int | None = None
 ) -> ServiceAccount:
-    """End a service account's suspension, with a reason."""
+    """End a service account's suspension, with a reason. No agent does."""
     machine = machines.locked(ServiceAccount, actor, service_account_id, expected_version)
     return machines.activated(machine, actor, reason)
 
@@ -304,7 +318,7 @@ def create_agent(
 def update_agent(
     actor: Actor, /, *, agent_id: UUID, expected_version: int | None = None, **changes: Any
 ) -> Agent:
-    """Change an agent's name, purpose or role; an agent never changes its own purpose or role."""
+    """Change an agent's name, purpose or role; an agent never changes its own role, nor what any agent is for."""
     return machines.updated(machines.locked(Agent, actor, agent_id, expected_version), actor, changes)
 
 
@@ -332,7 +346,7 @@ def suspend_agent(actor: Actor, *, agent_id: UUID, reason: str, expected_version
 def activate_agent(
     actor: Actor, *, agent_id: UUID, reason: str, expected_version: int | None = None
 ) -> Agent:
-    """End an agent's suspension, with a reason. An agent never ends its own."""
+    """End an agent's suspension, with a reason. No agent does, its own or another's."""
     return machines.activated(machines.locked(Agent, actor, agent_id, expected_version), actor, reason)
 
 

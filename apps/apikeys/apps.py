@@ -9,8 +9,8 @@ class ApikeysConfig(AppConfig):
     name = "apps.apikeys"
 
     def ready(self) -> None:
-        """Register what credentials and roles allow, and what ends a key."""
-        from apps.apikeys import endings, gates, leak_mails, tokens
+        """Register what credentials and roles allow and what ends a key."""
+        from apps.apikeys import endings, gates, inviting, leak_mails, tokens
         from apps.apikeys.delegations import endings as delegation_endings
         from apps.apikeys.delegations import gates as delegation_gates
         from apps.apikeys.delegations import uses
@@ -22,3 +22,4 @@ class ApikeysConfig(AppConfig):
         uses.register()
         leak_mails.register()
         tokens.register()
+        inviting.register()

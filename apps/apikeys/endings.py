@@ -1,7 +1,7 @@
-"""What happens to keys when what they belong to is suspended, deleted or left.
+"""What happens to keys and clients when what they belong to is suspended, deleted or left.
 
 A suspension halts: everything stops at once and goes on when it is lifted. What is deleted or left for good is revoked,
-with everything that was minted by it, in every tenant: deleting the rows alone would leave keys alive that a deleted
+with everything that was made by it, in every tenant: deleting the rows alone would leave keys alive that a deleted
 agent had minted for others.
 """
 
@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID, uuid5
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from apps.accounts import hooks as accounts
 from apps.accounts.models import Agent, Machine, User
 from apps.apikeys import halts
 from apps.apikeys.halts import Behind
+from apps.apikeys.made import end_made, environments_of
 from apps.apikeys.minting import revoke
-from apps.apikeys.models import Key, KeyIndex
-from apps.core.actor import PrincipalKind, TenantRef
+from apps.apikeys.models import Key
+from apps.core.actor import PrincipalKind
 from apps.orgs import hooks as orgs
 from apps.orgs.models import Membership, Organization
-from apps.tenancy.models import CONSOLE, Tenant
-from apps.tenancy.walls import current_tenant, enter, outside, whole_tenant
+from apps.tenancy.walls import current_tenant, enter, whole_tenant
 
 _AGENT = PrincipalKind.AGENT
 
@@ -43,14 +43,14 @@ def release_agent(agent: Agent) -> None:
     halts.answered_again(_behind(agent))
 
 
-def end_keys_of_machine(machine: Machine) -> None:
-    """Revoke the keys of a service account or agent that is about to be deleted, and halt the agents it answers for."""
-    own = _behind(machine)
-    halts.halt(own.mark, _answered_by(own, _organizations_of(machine)))
-    with outside():
-        behind = KeyIndex.objects.filter(lineage__contains=[own.mark], revoked_at=None)
-        found = list(behind.values_list("id", flat=True))
-    revoke(found)
+def end_what_machine_made(machine: Machine) -> None:
+    """End the keys of a service account or agent that is about to be deleted, and all that it made.
+
+    The agents that it answers for are halted.
+    """
+    own, organizations = _behind(machine), _organizations_of(machine)
+    halts.halt(own.mark, _answered_by(own, organizations))
+    end_made([own.mark], organizations)
 
 
 def end_keys_of_organization(organization: Organization) -> None:
@@ -58,21 +58,16 @@ def end_keys_of_organization(organization: Organization) -> None:
     revoke(Key.objects.filter(organization=organization).values_list("pk", flat=True))
 
 
-def end_keys_of_member(membership: Membership) -> None:
+def end_what_member_made(membership: Membership) -> None:
     """End what a person made in an organization that they leave, there and in the environments that it owns.
 
     Revoked are the keys with which they act there, those that they minted or rotated for its machines, and what those
-    minted. Its agents that they answered for are halted until somebody takes them over.
+    minted; clients that they registered, or whose secret they know, end. Its agents that they answered for are halted
+    until somebody takes them over.
     """
     place, organization_id = current_tenant(), membership.organization_id
     leaver = Behind(place.id, PrincipalKind.USER, membership.user_id)
-    its_own = Q(tenant=place.id, organization_id=organization_id)
-    if place.kind == CONSOLE:
-        its_own |= Q(tenant__owner_organization_id=organization_id)
-    with outside():
-        made = KeyIndex.objects.filter(its_own, lineage__contains=[leaver.mark], revoked_at=None)
-        found = list(made.values_list("id", flat=True))
-    revoke(found)
+    end_made([leaver.mark], [organization_id], only=organization_id)
     left = uuid5(place.id, f"organization:{organization_id}")
     halts.halt(left, _answered_by(leaver, [organization_id], only=organization_id))
 
@@ -82,8 +77,8 @@ def register() -> None:
     accounts.on_suspended(stop_principal)
     accounts.on_activated(release_principal)
     accounts.on_owner_changed(release_agent)
-    accounts.before_removal(end_keys_of_machine)
-    orgs.before_leaving(end_keys_of_member)
+    accounts.before_removal(end_what_machine_made)
+    orgs.before_leaving(end_what_member_made)
     orgs.before_deletion(end_keys_of_organization)
 
 
@@ -110,7 +105,7 @@ def _answered_by(owner: Behind, organizations: list[UUID], *, only: UUID | None 
         at_home = _agents_of(owner, None)
         ids = list(at_home.filter(organization_id=only) if only else at_home)
     yield from (Behind(place.id, _AGENT, pk) for pk in ids)
-    for environment in _environments_of(organizations) if place.kind == CONSOLE else ():
+    for environment in environments_of(organizations):
         with enter(environment):
             away = list(_agents_of(owner, place.id))
         yield from (Behind(environment.id, _AGENT, pk) for pk in away)
@@ -119,9 +114,3 @@ def _answered_by(owner: Behind, organizations: list[UUID], *, only: UUID | None 
 def _agents_of(owner: Behind, home: UUID | None) -> QuerySet[Agent, UUID]:
     owned = {"owner_kind": owner.kind.value, "owner_id": owner.id, "owner_home_id": home}
     return Agent.objects.filter(**owned).values_list("pk", flat=True)
-
-
-def _environments_of(organizations: list[UUID]) -> list[TenantRef]:
-    with outside():
-        owned = Tenant.objects.filter(owner_organization_id__in=organizations)
-        return [tenant.ref for tenant in owned]

@@ -263,10 +263,10 @@ class IpRefused(ValidationFailed):
 
 
 class SecretOutgoing(Forbidden):
-    """A secret that a rotation has replaced still opens what it opened, and rotates nothing any more."""
+    """A secret that a rotation has replaced still opens what it opened; it mints, rotates and registers nothing."""
 
     code, title = "secret_outgoing", "That secret was replaced"
-    advice = "Rotate with the new secret, or with another key."
+    advice = "Use the new secret, or another key: what is made with this one would outlive it."
 
 
 class KeyNotAlive(Conflict):

@@ -47,7 +47,7 @@ def marks_of(actor: Actor, *, chain: bool = True) -> list[UUID]:
     """The marks of everybody behind what `actor` makes: itself, the `chain` of its credential, and for whom it acts.
 
     The chain is taken to be of the actor's home. A key's may not be: its index row has the right marks, as the client
-    of a token has. A delegation has a mark too, by which is found what was made through it.
+    of a token has. A delegation has a mark too, and a token has some, by which is found what was made through it.
     """
     behind = (actor.principal, *(actor.credential.chain if chain else ()))
     own = [Behind(actor.home.id, one.kind, one.id).mark for one in behind if one.id]
@@ -62,6 +62,11 @@ def marks_of(actor: Actor, *, chain: bool = True) -> list[UUID]:
 def mark_of_delegation(tenant_id: UUID, delegation_id: UUID) -> UUID:
     """What the index rows of keys that were minted through a delegation carry."""
     return uuid5(tenant_id, f"delegation:{delegation_id}")
+
+
+def mark_of_tokens(tenant_id: UUID, name: str) -> UUID:
+    """What is carried by all that was made with the tokens that `name` says (see apps/accounts/oauth/endings.py)."""
+    return uuid5(tenant_id, f"tokens:{name}")
 
 
 def joined(*lineages: Iterable[UUID]) -> list[UUID]:

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from apps.apikeys.leaks import UNKNOWN, report_leaked_keys
 from apps.apikeys.serializers import MAX_REPORTED, LeakedKeysInput
@@ -36,7 +37,7 @@ class SignatureRefused(Unauthenticated):
     advice = "Configure the scanner's public keys, or report without a signature to /v1/leaked-keys."
 
 
-def github_view(request: HttpRequest) -> HttpResponse:
+def github_view(request: HttpRequest) -> HttpResponseBase:
     """Answer POST /v1/leaked-keys/github: end the keys, and say which were real, in the scanner's own format."""
     try:
         return _answer(request)
@@ -48,7 +49,7 @@ def github_view(request: HttpRequest) -> HttpResponse:
 github_view.operations = {"POST": report_leaked_keys}  # type: ignore[attr-defined]
 
 
-def _answer(request: HttpRequest) -> HttpResponse:
+def _answer(request: HttpRequest) -> HttpResponseBase:
     if request.method != "POST":
         raise MethodNotAllowed(str(request.method), ["POST"])
     actor, body, headers = acting(request), raw_body(request), request.headers

@@ -1,6 +1,7 @@
 """What was made with a key: the keys that it minted or rotated, what those did, and so on, in every tenant.
 
-All of it is read from the registry's index, which outlives the keys' rows in their tenants.
+Keys are read from the registry's index, which outlives their rows in their tenants. The clients that were registered
+with them are read where they are.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Q
 
+from apps.accounts.oauth.models import OAuthClient
+from apps.apikeys.made import environments_of
 from apps.apikeys.models import Key, KeyKind
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.ids import encode
 from apps.core.models import not_found
-from apps.tenancy.walls import outside
+from apps.tenancy.walls import enter, outside
 
 #: More keys than this are counted and not shown.
 MAX_SHOWN = 200
@@ -79,6 +83,15 @@ class Descendant:
         return owner == actor.organization.id
 
 
+@dataclass(frozen=True, slots=True)
+class MadeClient:
+    """An OAuth client that was registered with a key of a line, or whose secret was rotated with one."""
+
+    client: OAuthClient
+    tenant: str
+    depth: int
+
+
 def line_of(actor: Actor, key_id: UUID) -> list[Descendant]:
     """The key, dead or alive, and all that was made with it and `actor` may see; the nearest first. One query.
 
@@ -93,8 +106,28 @@ def line_of(actor: Actor, key_id: UUID) -> list[Descendant]:
     return [own, *(one for one in found if one.id != key_id and one.is_visible_to(actor))]
 
 
-def summary(line: list[Descendant]) -> dict[str, Any]:
-    """What `line` says in short, and its first keys."""
+def clients_of(actor: Actor, line: list[Descendant]) -> list[MadeClient]:
+    """The OAuth clients that were registered with a key of `line`, or whose secret was rotated with one.
+
+    Those that `actor` sees: here, and in the environments that its organization owns.
+    """
+    depths = {one.id: one.depth for one in reversed(line)}
+    made = Q(minted_by__in=depths) | Q(rotated_by__in=depths)
+    found = [(actor.tenant.name, client) for client in OAuthClient.objects.visible_to(actor).filter(made)]
+    for environment in environments_of([actor.organization.id] if actor.organization else []):
+        with enter(environment):
+            found += [(environment.name, client) for client in OAuthClient.objects.filter(made)]
+    clients = [MadeClient(client, where, _depth(client, depths)) for where, client in found]
+    return sorted(clients, key=lambda one: (one.depth, one.client.pk))
+
+
+def _depth(client: OAuthClient, depths: dict[UUID, int]) -> int:
+    known = [depths[key] for key in (client.minted_by, client.rotated_by) if key in depths]
+    return min(known) + 1
+
+
+def summary(line: list[Descendant], clients: list[MadeClient]) -> dict[str, Any]:
+    """What `line` says in short, its first keys, and the first of the `clients`."""
     made = line[1:]
     alive = sum(one.status == "active" for one in made)
     return {
@@ -103,6 +136,7 @@ def summary(line: list[Descendant]) -> dict[str, Any]:
         "alive": alive,
         "keys": made[:MAX_SHOWN],
         "omitted": max(0, len(made) - MAX_SHOWN),
+        "clients": clients[:MAX_SHOWN],
     }
 
 

@@ -39,6 +39,8 @@ COOKIES_PATH = "/_allauth/browser/"
 #: Where people sign in and look after their own account. The views ask by the person, and write what no organization's
 #: role may: passwords and addresses. They stand in the tenant's own role.
 SIGN_IN_PATHS = ("/accounts/", "/identity/", "/.well-known/", HEADLESS_PATH)
+#: Where a signature in the path is the whole credential: no session, no cookie, and no tenant to stand in.
+SIGNED_PATHS = ("/storage/",)
 BROWSER_PATHS = ("/admin/", "/operator/", *SIGN_IN_PATHS)
 #: The session's entry with the id of the organization within which a person acts in the admin.
 CHOSEN_ORGANIZATION = "organization"
@@ -52,6 +54,8 @@ def acting_middleware(get_response: GetResponse) -> GetResponse:
         path = request.path_info
         if path.startswith(API_PATH):
             return _serve_api(request)
+        if path.startswith(SIGNED_PATHS):
+            return answer(request)
         if path.startswith(HEADLESS_PATH):
             return _serve_headless(request, get_response)
         if path.startswith(BROWSER_PATHS):

@@ -32,6 +32,7 @@ Principal = User | ServiceAccount | Agent
 _PRINCIPAL_FIELD = {User: "user_id", ServiceAccount: "service_account_id", Agent: "agent_id"}
 #: What credentials that are keys are called outside.
 KEY_WORDS = frozenset(str(kind.label).lower() for kind in KeyKind)
+_SIGNED_IN = frozenset({"session", "hand-off"})
 _REVOKE = """
 with recursive doomed as (
     select id from public.apikeys_keyindex where id = any(%(ids)s)
@@ -229,12 +230,22 @@ def key_of(actor: Actor | None) -> UUID | None:
     return shown.id if shown.kind in KEY_WORDS else shown.minted_by
 
 
+def end_of(actor: Actor) -> datetime | None:
+    """When what `actor` makes ends at the latest: with its key or token, and with the delegation by which it acts.
+
+    None where it need not end. A session's end is not that of what was done in it.
+    """
+    shown, granted = actor.credential, actor.delegation.expires_at if actor.delegation is not None else None
+    own = None if shown.kind in _SIGNED_IN else shown.expires_at
+    return min((end for end in (own, granted) if end is not None), default=None)
+
+
 def _bounded(expires_at: datetime, minter: Actor | None) -> datetime:
-    """When a new key ends: no key outlives the one that minted it, or the delegation through which it was minted."""
+    """When a new key ends: none outlives what it was minted with. A session's end counts here, too."""
     if minter is None:
         return expires_at
-    granted = minter.delegation.expires_at if minter.delegation is not None else None
-    return min(end for end in (expires_at, minter.credential.expires_at, granted) if end is not None)
+    ends = (expires_at, minter.credential.expires_at, end_of(minter))
+    return min(end for end in ends if end is not None)
 
 
 def _living_minter(key_id: UUID) -> KeyIndex:

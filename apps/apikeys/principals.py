@@ -73,6 +73,8 @@ _PERMISSIONS_OF_MACHINE = (
     "where own.organization_id = key.organization_id and own.slug = principal.role)"
 )
 _PERMISSIONS = {"sk": _PERMISSIONS_OF_MACHINE, "ag": _PERMISSIONS_OF_MACHINE}
+#: A key is no way around the second factor that its person's session would be asked for.
+_UNUSED = {"us": UNUSED_ROLES}
 _PRINCIPALS = {
     "sk": (
         f"principal.id, principal.name, principal.status, principal.role, {_NO_OWNER}",
@@ -100,7 +102,7 @@ _PRINCIPALS = {
 }
 _READ_KEY = {
     kind: "select key.name, key.scopes, key.allowed_ips, key.chain, organization.slug, "  # noqa: S608 - constants only
-    f"{columns}, {_PERMISSIONS.get(kind, 'null')} from apikeys_key key {joins} "
+    f"{columns}, {_PERMISSIONS.get(kind, 'null')}, {_UNUSED.get(kind, repr('[]'))} from apikeys_key key {joins} "
     "left join orgs_organization organization on organization.id = key.organization_id where key.id = %s"
     for kind, (columns, joins) in _PRINCIPALS.items()
 }
@@ -143,7 +145,8 @@ def _read_key(found: Found) -> PrincipalRow:
         raise errors.KeyRevoked(
             "The principal or organization of this key was deleted.", remedy=errors.NEW_KEY
         )
-    return PrincipalRow(*row[:-1])._replace(permissions=row[-1])
+    permissions, unused = row[-2:]
+    return PrincipalRow(*row[:-2])._replace(permissions=permissions, unused_roles=unused)
 
 
 def _read_session(found: Found) -> PrincipalRow:

@@ -18,6 +18,7 @@ from uuid import UUID
 import orjson
 
 from apps.accounts.oauth.texts import looks_like_token
+from apps.accounts.signin.gates import wants_second_factor
 from apps.apikeys import errors, keyformat, tokens
 from apps.apikeys.conditions import require_conditions
 from apps.apikeys.delegations import acting
@@ -374,5 +375,5 @@ def _actor(
         organization=organization,
         owner=owner,
         is_operator=row.is_operator and target.kind == "console",
-        lacks_second_factor=role in orjson.loads(row.unused_roles),
+        lacks_second_factor=wants_second_factor(orjson.loads(row.unused_roles), role, permissions),
     )

@@ -126,6 +126,19 @@ class DescendantOutput(Output):
     last_used_at = TimestampField(allow_null=True)
 
 
+class MadeClientOutput(Output):
+    """An OAuth client in the line of a key."""
+
+    id = IdField("oac", source="client.pk")
+    name = CharField(source="client.name")
+    depth = IntegerField(help_text="1 was registered with the key itself, 2 with one that it minted.")
+    minted_by = IdField("key", source="client.minted_by", allow_null=True)
+    tenant = CharField(help_text="`console` or `application/environment`.")
+    organization = IdField("org", source="client.organization_id", allow_null=True)
+    status = CharField(source="client.status", help_text="active or disabled; see `ends_at` too.")
+    ends_at = TimestampField(source="client.ends_at", allow_null=True)
+
+
 class LineageOutput(Output):
     """What was made with a key."""
 
@@ -134,6 +147,9 @@ class LineageOutput(Output):
     alive = IntegerField(help_text="How many of those open something.")
     keys = DescendantOutput(many=True, help_text="The first of them, the nearest first.")
     omitted = IntegerField(help_text="How many more there are.")
+    clients = MadeClientOutput(
+        many=True, help_text="The OAuth clients that were registered with one of them, or given a new secret."
+    )
 
 
 class CredentialOutput(Output):
@@ -178,9 +194,11 @@ class WhoamiOutput(Output):
 
 
 class LeakedKeyInput(StrictSerializer):
-    """A key that was found in the open."""
+    """A key or token that was found in the open."""
 
-    key = CharField(max_length=300, help_text="The whole key, as it was found.")
+    key = CharField(
+        max_length=300, help_text="The whole key (pmk_…), or token or client secret (pmo_…), as it was found."
+    )
     url = CharField(max_length=500, required=False, allow_blank=True, help_text="Where it was found.")
     source = CharField(  # type: ignore[assignment]
         max_length=80,
@@ -199,7 +217,10 @@ class LeakedKeysInput(StrictSerializer):
 class LeakedKeyOutput(Output):
     """What became of a key that was reported."""
 
-    key = IdField("key", allow_null=True, help_text="The id that it says; null for what is no key.")
+    key = CharField(
+        allow_null=True,
+        help_text="The id that it says: of the key, the token, or the client whose secret it is; null for others.",
+    )
     status = ChoiceField(
         choices=[
             ("revoked", "Revoked"),
@@ -227,6 +248,14 @@ class KeyKindOutput(Output):
     secret = BooleanField(help_text="False for keys that are meant to be read by everybody.")
 
 
+class TokenPatternOutput(Output):
+    """How secret scanners find what the authorization server gives: tokens and secrets of clients."""
+
+    name = CharField(help_text="What the pattern is called in reports.")
+    regular_expression = CharField()
+    kinds = KeyKindOutput(many=True)
+
+
 class KeyPatternOutput(Output):
     """How secret scanners find keys of this platform."""
 
@@ -234,5 +263,6 @@ class KeyPatternOutput(Output):
     regular_expression = CharField()
     length = IntegerField(help_text="How many characters a key has.")
     kinds = KeyKindOutput(many=True)
-    checksum = CharField(help_text="How to tell a key from what only looks like one.")
+    checksum = CharField(help_text="How to tell a key or token from what only looks like one.")
+    tokens = TokenPatternOutput(help_text="The second pattern: what begins with pmo_.")
     report_to = CharField(help_text="The call that ends keys which were found.")

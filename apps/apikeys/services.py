@@ -12,8 +12,9 @@ from apps.accounts.authority import require_grantable as require_role
 from apps.accounts.machines import found
 from apps.accounts.models import Agent, ServiceAccount, User
 from apps.apikeys import serializers as forms
-from apps.apikeys.errors import AddressesExceeded, MintingRefused, ScopeExceeded, SecretOutgoing, rotation
-from apps.apikeys.lineage import line_of, summary
+from apps.apikeys.errors import AddressesExceeded, MintingRefused, ScopeExceeded, rotation
+from apps.apikeys.lineage import clients_of, line_of, summary
+from apps.apikeys.makers import require_maker
 from apps.apikeys.minting import MintedKey, Principal, checked_ips, mint, revoke, rotate
 from apps.apikeys.models import Key, KeyKind
 from apps.apikeys.network import lies_within
@@ -107,9 +108,11 @@ def get_key(actor: Actor, *, key_id: UUID) -> Key:
 def get_lineage(actor: Actor, *, key_id: UUID) -> dict[str, Any]:
     """Show what was made with a key, dead or alive: the keys that it minted or rotated, what those made, and so on.
 
-    Keys of the environments that your organization owns are among them. Revoking the key revokes all of them.
+    Keys of the environments that your organization owns are among them. Revoking the key revokes all of them, and stops
+    the OAuth clients that were registered with them.
     """
-    return summary(line_of(actor, key_id))
+    line = line_of(actor, key_id)
+    return summary(line, clients_of(actor, line))
 
 
 @operation(
@@ -184,14 +187,13 @@ def rotate_key(
 
     Id, scopes and expiry stay. Whoever rotates a key gets its secret, so this takes what minting it would.
     """
+    require_maker(actor)
     key = Key.locked(Key.objects.visible_to(actor), key_id, expected_version)
     attach_index([key])
-    if actor.credential.outgoing:
-        raise SecretOutgoing
     if actor.credential.id != key.id:
         require_grantable(actor, Scopes.parse(key.scopes))
         require_mintable(actor, principal_of(key))
-        narrowed(actor, key.allowed_ips)
+        _require_within(actor, key)
     return rotate(key, actor.tenant, overlap=timedelta(seconds=overlap_seconds), by=actor)
 
 
@@ -232,6 +234,7 @@ def _mint(
     allowed_ips: Sequence[str] = (),
     allowed_origins: Sequence[str] = (),
 ) -> MintedKey:
+    require_maker(actor)
     asked = Scopes.parse(scopes)
     require_grantable(actor, asked)
     require_mintable(actor, principal)
@@ -313,6 +316,14 @@ def narrowed(actor: Actor, networks: Sequence[str]) -> Sequence[str]:
     if outside:
         raise AddressesExceeded(f"{', '.join(outside)} lies outside of what your own key is allowed from.")
     return networks or own
+
+
+def _require_within(actor: Actor, key: Key) -> None:
+    """Raise AddressesExceeded when `key` works from where the actor's own does not."""
+    if list(narrowed(actor, key.allowed_ips)) != list(key.allowed_ips):
+        raise AddressesExceeded(
+            f"{key.public_id} works from everywhere, and your own key does not. Rotate it with another key."
+        )
 
 
 def own_networks(actor: Actor) -> Sequence[str]:

@@ -6,7 +6,7 @@ that a forged one, or one that was ended, finds none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -18,13 +18,16 @@ from django.db import connection
 from apps.accounts.models import Machine, User
 from apps.accounts.oauth import audiences, families, hooks, scopes, texts
 from apps.accounts.oauth.clients import CLI
+from apps.accounts.oauth.endings import names_of
 from apps.accounts.oauth.errors import AddressBound
 from apps.accounts.oauth.models import OAuthClient
 from apps.accounts.roles import Role, find_roles
 from apps.apikeys import errors, halts, services
 from apps.apikeys.halts import Behind
 from apps.apikeys.lookup import Found, find_home
-from apps.apikeys.minting import key_of
+from apps.apikeys.made import end_made
+from apps.apikeys.makers import require_maker
+from apps.apikeys.minting import end_of, key_of
 from apps.apikeys.models import KeyIndex
 from apps.apikeys.principals import SEATS_OF_PERSON, UNUSED_ROLES, PrincipalRow, add_reader
 from apps.apikeys.snapshots import chain_after, write_chain
@@ -111,6 +114,12 @@ class _Row(NamedTuple):
         machine = (self.machine_kind, self.machine_id) if self.machine_id is not None else None
         return _marks(home, orjson.loads(self.lineage or "[]"), machine)
 
+    def own_marks(self, home: UUID) -> list[UUID]:
+        """The marks of the token itself, by which is found what was made with it."""
+        family = orjson.loads(self.data or "{}").get("family", "")
+        names = names_of(self.client_id, self.person_id or self.machine_id, family)
+        return [halts.mark_of_tokens(home, name) for name in names]
+
 
 def find(text: str, *, host: str, environment: str) -> Found:
     """The access token `text` in the tenant that it names. Whether there is one is read there. One query.
@@ -123,7 +132,7 @@ def find(text: str, *, host: str, environment: str) -> Found:
         raise errors.TokenBroken(f"What was sent is no whole token: {error}.") from None
     if parsed.kind != texts.ACCESS:
         raise errors.TokenKindWrong
-    home = find_home(parsed.owner, host=host, environment=environment)
+    home = find_home(parsed.tenant_id, host=host, environment=environment)
     if home is None:
         raise errors.TokenUnknown
     return replace(home, id=UUID(hex=parsed.hash[:32]), kind=KIND, secret=parsed.hash, organization_id=None)
@@ -139,7 +148,8 @@ def read(found: Found) -> PrincipalRow:
     _require_client(found, row)
     allowed = orjson.dumps(scopes.ours(row.scopes.split("\n"))).decode()
     whose = _of_person(row, allowed) if row.person_id is not None else _of_machine(row, allowed)
-    return whose._replace(lineage=tuple(row.marks(found.home.ref.id)), minted_by=row.minted_by)
+    home = found.home.ref.id
+    return whose._replace(lineage=(*row.marks(home), *row.own_marks(home)), minted_by=row.minted_by)
 
 
 def _fetched(digest: str) -> _Row:
@@ -177,7 +187,7 @@ def _require_client(found: Found, row: _Row) -> None:
         raise errors.ClientStopped
     if row.client_ends_at is not None and row.client_ends_at <= clock.now():
         raise errors.ClientStopped(
-            f"It ended at {row.client_ends_at:%Y-%m-%d %H:%M} UTC, with the key that registered it."
+            f"It ended at {row.client_ends_at:%Y-%m-%d %H:%M} UTC, with whom or what it was registered by."
         )
     if row.person_id is not None and row.machine_status not in (None, "active"):
         raise errors.ClientStopped
@@ -258,12 +268,16 @@ def _is_any_stopped(marks: list[UUID], keys: list[UUID | None]) -> bool:
 
 
 def stamp(actor: Actor) -> hooks.Stamp:
-    """Who `actor` is as somebody who registers a client: what a key that it mints would say."""
-    shown, granted = key_of(actor), actor.delegation.expires_at if actor.delegation is not None else None
+    """Who `actor` is as somebody who registers a client: what a key that it mints would say.
+
+    Raises what `require_maker` does, and locks what that locks.
+    """
+    require_maker(actor)
+    shown = key_of(actor)
     with outside():
         index = KeyIndex.objects.filter(pk=shown).first() if shown is not None else None
     marks = halts.joined(index.lineage if index else [], halts.marks_of(actor, chain=index is None))
-    ends = [end for end in (index.expires_at if index else None, granted) if end is not None]
+    ends = [end for end in (index.expires_at if index else None, end_of(actor)) if end is not None]
     chain = write_chain(chain_after(actor))
     return hooks.Stamp(chain, [str(mark) for mark in marks], shown, min(ends, default=None))
 
@@ -276,6 +290,11 @@ def places(person_id: UUID) -> Mapping[UUID, Role]:
     return {place: role for place, role in known.items() if role is not None}
 
 
+def end_made_with(name: str, organizations: Collection[UUID] | None) -> None:
+    """End what was made with tokens of the tenant that stands, here and in the environments of `organizations`."""
+    end_made([halts.mark_of_tokens(current_tenant().id, name)], organizations)
+
+
 def require_mintable(actor: Actor, machine: Machine) -> None:
     """Raise unless `actor` may hold a credential of `machine` that works from everywhere, as tokens do."""
     services.require_mintable(actor, machine)  # type: ignore[arg-type] # a Machine is one of the two that there are
@@ -286,4 +305,4 @@ def require_mintable(actor: Actor, machine: Machine) -> None:
 def register() -> None:
     """Read access tokens where credentials are read, and decide about clients as about keys."""
     add_reader(KIND, read)
-    hooks.use(hooks.Upstairs(require_mintable, stamp, is_stopped, places))
+    hooks.use(hooks.Upstairs(require_mintable, stamp, is_stopped, places, end_made_with))

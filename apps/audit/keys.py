@@ -17,7 +17,7 @@ from apps.core.operations import Risk, operation
 
 @operation("keys.activity", scope="audit:read", risk=Risk.READ, output=ActivityOutput, lists=True)
 def get_activity(actor: Actor, *, key_id: UUID) -> EventQuerySet:
-    """List everything that a key did here, and the keys that were made with it; the newest first.
+    """List everything that a key did here, and the keys and OAuth clients that were made with it; the newest first.
 
     `depth` says how far a key is from the one that was asked about: 0 is that one itself, 1 what it minted or rotated.
     A key that is revoked or expired, or whose principal was deleted, is told of like a living one.

@@ -30,6 +30,9 @@ class Event(Identified):
     owner = models.JSONField(null=True)
     credential_kind = models.CharField(max_length=20)
     credential_id = models.CharField(max_length=40, null=True)  # noqa: DJ001 - a session has no id that is shown
+    minted_by = models.CharField(  # noqa: DJ001 - only what was done with a token can have one
+        max_length=40, null=True, help_text="The key by which the client of the token was registered"
+    )
     chain = models.JSONField(default=list)
     resource_type = models.CharField(max_length=40, blank=True)
     resource_id = models.CharField(max_length=40, null=True)  # noqa: DJ001 - not every operation has a resource
@@ -55,6 +58,11 @@ class Event(Identified):
             models.Index(fields=["resource_id", "id"], name="audit_event_resource"),
             models.Index(fields=["actor_id", "id"], name="audit_event_actor"),
             models.Index(fields=["credential_id", "id"], name="audit_event_credential"),
+            models.Index(
+                fields=["minted_by", "id"],
+                name="audit_event_minted_by",
+                condition=models.Q(minted_by__isnull=False),
+            ),
             models.Index(fields=["request_id"], name="audit_event_request"),
             models.Index(fields=["at"], name="audit_event_at"),
         ]
@@ -70,7 +78,12 @@ class Event(Identified):
     @property
     def credential(self) -> dict[str, Any]:
         """Through which credential, and by whom it was minted, the first minter first."""
-        return {"id": self.credential_id, "kind": self.credential_kind, "chain": self.chain}
+        return {
+            "id": self.credential_id,
+            "kind": self.credential_kind,
+            "minted_by": self.minted_by,
+            "chain": self.chain,
+        }
 
     @property
     def resource(self) -> dict[str, Any] | None:

@@ -31,15 +31,19 @@ class EventQuerySet(models.QuerySet["Event"]):
         return later.filter(at__lt=until) if until else later
 
     def done_with(self, depths: Mapping[str, int]) -> EventQuerySet:
-        """Those done through one of these keys (shown ids), each with its key's `depth`."""
+        """Those done through one of these keys (shown ids), each with its key's `depth`.
+
+        What was done with a token of a client that such a key registered is one deeper than the key.
+        """
         by_depth: defaultdict[int, list[str]] = defaultdict(list)
         for key, depth in depths.items():
             by_depth[depth].append(key)
-        cases = (
-            models.When(credential_id__in=keys, then=models.Value(depth)) for depth, keys in by_depth.items()
-        )
-        its_depth = models.Case(*cases, output_field=models.IntegerField())
-        return self.filter(credential_id__in=list(depths)).annotate(depth=its_depth)
+        by_key = [models.When(credential_id__in=keys, then=depth) for depth, keys in by_depth.items()]
+        by_token = [models.When(minted_by__in=keys, then=depth + 1) for depth, keys in by_depth.items()]
+        its_depth = models.Case(*by_key, *by_token, output_field=models.IntegerField())
+        keys = list(depths)
+        done = models.Q(credential_id__in=keys) | models.Q(minted_by__in=keys)
+        return self.filter(done).annotate(depth=its_depth)
 
     def around(self, thing: str) -> EventQuerySet:
         """Those about `thing`, those whose changes touch it, and those of the same calls.

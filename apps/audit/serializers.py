@@ -49,6 +49,9 @@ class TrailCredentialOutput(Output):
 
     id = AnyIdField(allow_null=True, help_text="Of a key, a session or a token; null where there was none.")
     kind = CharField()
+    minted_by = AnyIdField(
+        allow_null=True, help_text="Of a token: the key by which its client was registered, if one was."
+    )
     chain = ListField(child=JSONField())
 
 
@@ -97,5 +100,6 @@ class ActivityOutput(EntryOutput):
     """An event of record, and how far the key through which it was done is from the one that was asked about."""
 
     depth = IntegerField(
-        help_text="0 for the key itself, 1 for keys that it minted or rotated, 2 for what those did."
+        help_text="0 for the key itself, 1 for keys that it minted or rotated, and tokens of clients that it "
+        "registered, 2 for what those did."
     )

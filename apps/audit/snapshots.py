@@ -48,6 +48,7 @@ def circumstances(actor: Actor, operation: Operation[..., Any]) -> dict[str, Any
         "owner": principal(actor.owner) if actor.owner else None,
         "credential_kind": shown.kind,
         "credential_id": shown.public_id,
+        "minted_by": encode("key", shown.minted_by) if shown.minted_by else None,
         "chain": [principal(minter) for minter in shown.chain],
         "tenant": actor.tenant.name,
         "home": actor.home.name,

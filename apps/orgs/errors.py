@@ -123,7 +123,9 @@ class InvitationUsed(Conflict):
 
 
 class InvitationVoid(Conflict):
-    """Whoever invited may not give that role any more: they left, are suspended, or have a lower role by now."""
+    """Whoever invited may not give that role any more: they left, have a lower role or are suspended, or so is whoever
+    answers for them; or the key by which they invited was revoked.
+    """
 
     code, title = "invitation_void", "The invitation is void"
     advice = "Ask somebody who may invite with this role to send it again."

@@ -11,7 +11,6 @@ from django.utils.text import slugify
 
 from apps.accounts.models import User
 from apps.accounts.signin.models import NewPeopleGet, sign_in_settings
-from apps.core.actor import Actor
 from apps.core.fields import RESERVED_SLUGS
 from apps.core.problems import show
 from apps.orgs.errors import SlugTaken
@@ -72,12 +71,6 @@ def personal_organization(user: User) -> Organization:
     """The organization of `user` alone, made on sign-up: it walls consumers from each other in the database."""
     name = user.name or user.email.partition("@")[0]
     return found_under_free_slug(name=name[:120], owner=user, personal=True)
-
-
-def join_creators_organization(actor: Actor, user: User) -> None:
-    """Whom an organization's actor added to the directory becomes a viewer there, or nobody there would see them."""
-    if actor.organization is not None:
-        Membership.objects.create(organization_id=actor.organization.id, user=user, role="viewer")
 
 
 def member_of(user: User) -> list[Membership]:

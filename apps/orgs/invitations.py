@@ -24,7 +24,7 @@ from apps.core.ids import encode
 from apps.core.models import not_found
 from apps.core.operations import Risk, operation
 from apps.core.problems import Remedy
-from apps.orgs import joining
+from apps.orgs import hooks, joining
 from apps.orgs import serializers as forms
 from apps.orgs.errors import AlreadyMember, InvitationJustSent, InvitationPending
 from apps.orgs.members import require_giving
@@ -83,7 +83,7 @@ def create_invitation(
 
     Who has an account and who has none get the same mail, and the answer tells nothing about it. There is one open
     invitation for an e-mail in an organization. Who joins by it is looked at again then: it is void once the inviter
-    could not give the role any more.
+    could not give the role any more, nobody answers for them, or the key by which it was sent was revoked.
     """
     organization = find_organization(actor, organization_id)
     require_giving(actor, organization_id, role)
@@ -231,9 +231,11 @@ def _renew(invitation: Invitation, actor: Actor, days: int) -> str:
     invitation.digest = joining.digest_of(token)
     invitation.sent_at = clock.now()
     invitation.expires_at = invitation.sent_at + timedelta(days=days)
-    who = actor.principal
+    who, origin = actor.principal, hooks.inviting().origin(actor)
     invitation.inviter_kind, invitation.inviter_id = who.kind.value, who.id
     invitation.inviter_name, invitation.inviter_home_id = who.name, actor.home.id
+    invitation.credential_id, invitation.lineage = origin.credential_id, origin.lineage
+    invitation.is_void = False
     return token
 
 

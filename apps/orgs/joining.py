@@ -1,19 +1,22 @@
 """Joining an organization by an invitation: plain functions for this room's operations and for the sign-up.
 
 Whoever holds the token received the mail, so it proves the address. It works once, for that address, while the inviter
-could still give the role.
+could still give the role by the credential with which they invited.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from uuid import UUID
+
+from django.db.models import Q
 
 from apps.accounts.models import Agent, Machine, ServiceAccount, Status, User
 from apps.accounts.roles import Role, find_roles
 from apps.core.actor import PrincipalKind
 from apps.core.problems import Problem
-from apps.orgs import errors
+from apps.orgs import errors, hooks
 from apps.orgs.models import Invitation, InvitationStatus, Membership
 from apps.orgs.teams import join_teams
 from apps.tenancy import walls
@@ -45,14 +48,6 @@ def peek_invitation(token: str) -> Invitation:
         return _open_invitation(token, locked=False)
 
 
-def accept_for_new_person(user: User, token: str) -> Membership:
-    """The membership of a person who has just signed up with the invitation's e-mail; inside their transaction.
-
-    Raises what `peek_invitation` does, and InvitationForAnother when the e-mail is another.
-    """
-    return accept(user, token)
-
-
 def accept(user: User, token: str) -> Membership:
     """The membership that the invitation of `token` gives `user`; who is a member already stays what they are.
 
@@ -74,6 +69,18 @@ def decline(user: User, token: str) -> Invitation:
     """Close the invitation of `token` without joining. Needs a transaction. Raises what `accept` does."""
     with walls.whole_tenant():
         return _for_person(user, token).apply({"status": InvitationStatus.DECLINED.value})
+
+
+def void_those_through(marks: Collection[UUID], which: Q) -> None:
+    """Make void the open invitations, of those that `which` finds, that were sent through what one of `marks` names.
+
+    For delegations and tokens that are over: their marks are halted nowhere.
+    """
+    through = Q(pk__in=[])
+    for mark in marks:
+        through |= Q(lineage__contains=[str(mark)])
+    with walls.whole_tenant():
+        Invitation.objects.filter(which, through, status=InvitationStatus.PENDING).update(is_void=True)
 
 
 def require_open(invitation: Invitation) -> None:
@@ -104,9 +111,11 @@ def _open_invitation(token: str, *, locked: bool) -> Invitation:
 
 
 def _may_still_invite(invitation: Invitation, *, locked: bool) -> bool:
-    """True while the inviter is there, can act, and could give the role as it is now."""
+    """True while the inviter is there, can act through what they invited by, and could give the role as it is now."""
     if invitation.inviter_kind == PrincipalKind.SYSTEM:
         return True
+    if invitation.is_void or hooks.inviting().is_stopped(invitation):
+        return False
     role = find_roles([invitation.role], invitation.organization_id, locked=locked).get(invitation.role)
     held = _role_of_inviter(invitation)
     if role is None or held is None:

@@ -165,7 +165,8 @@ class InvitationStatus(models.TextChoices):
 class Invitation(Identified, Versioned):
     """An offer to join an organization, sent to an e-mail. Of its token only the SHA-256 is kept.
 
-    The inviter is a snapshot with the tenant that they are at home in: they are asked about again at acceptance.
+    The inviter is a snapshot with the tenant that they are at home in: they are asked about again at acceptance, and so
+    are those behind the credential by which they invited (`lineage`) and its key.
     """
 
     id_prefix = "inv"
@@ -182,6 +183,11 @@ class Invitation(Identified, Versioned):
     inviter_name = models.CharField(max_length=254)
     sent_at = models.DateTimeField(default=clock.now)
     inviter_home_id = models.UUIDField(help_text="The tenant in which the inviter is known")
+    credential_id = models.UUIDField(
+        null=True, help_text="The key by which it was sent; void once it is revoked"
+    )
+    lineage = models.JSONField(default=list, help_text="The marks of everybody behind the credential")
+    is_void = models.BooleanField(default=False, help_text="What it was sent through is over")
     created_at = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[InvitationQuerySet] = InvitationQuerySet.as_manager()  # type: ignore[assignment]

@@ -129,9 +129,11 @@ def remove_team_member(
 
 
 def join_teams(membership: Membership, team_ids: list[UUID]) -> None:
-    """Put a new member into those of the teams that are still there."""
-    teams = Team.objects.filter(organization_id=membership.organization_id, pk__in=team_ids).order_by("id")
-    for team in teams.select_for_update(no_key=True):
+    """Put a member into those of the teams that are still there, and in which they are not yet."""
+    there = Team.objects.filter(organization_id=membership.organization_id, pk__in=team_ids).order_by("id")
+    locked = list(there.select_for_update(no_key=True))
+    joined = set(TeamMember.objects.filter(membership=membership).values_list("team_id", flat=True))
+    for team in (team for team in locked if team.pk not in joined):
         TeamMember.objects.create(
             organization_id=membership.organization_id, team=team, membership=membership
         )

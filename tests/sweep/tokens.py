@@ -134,7 +134,7 @@ def _useless_tokens(world: World) -> Iterator[Caller]:
         "a suspended person's token": give(acorn, ["*"], user=suspended(acorn).public_id),
         "a token of nobody": give(acorn, ["*"]),
         "a token that nobody gave": texts.access_token(acorn.ref.id),
-        "a client's secret": texts.client_secret(same_id("sweep:program:tenant:False")),
+        "a client's secret": texts.client_secret(acorn.ref.id, same_id("sweep:program:tenant:False")),
     }
     for name, text in made.items():
         yield useless(name, text, 401)

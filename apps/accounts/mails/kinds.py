@@ -26,6 +26,11 @@ class Kind:
     needs: tuple[str, ...] = ()
 
     @property
+    def opens_something(self) -> bool:
+        """True for a mail that exists for its link or code: whoever reads that gets in."""
+        return not {"link", "code"}.isdisjoint(self.needs)
+
+    @property
     def samples(self) -> dict[str, str]:
         """Every placeholder with a sample value."""
         return {**COMMON, **self.own}

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from apps.accounts.configuring import require_configurer
+from apps.accounts.configuring import require_configurer, require_no_agent
 from apps.accounts.mails import serializers as forms
 from apps.accounts.mails.checking import check_template
 from apps.accounts.mails.errors import MailKindUnknown, MailTemplateIsDefault
@@ -97,7 +97,7 @@ def get_mail_template(actor: Actor, *, kind: str) -> Text:
 @operation(
     "mail_templates.put",
     scope="mail-templates:write",
-    risk=Risk.WRITE,
+    risk=Risk.SECRET,
     input=forms.MailTemplateInput,
     output=forms.MailTemplateOutput,
     versioned=True,
@@ -108,10 +108,12 @@ def put_mail_template(
     """Write the tenant's own text for one kind of mail; it replaces the whole of what was there.
 
     Placeholders look like `{{ product }}`. Ones that this kind does not know are refused with those that it does, and a
-    mail that exists for its link or code has to hold one. Scripts and logic are no part of it.
+    mail that exists for its link or code has to hold one, and in a protected environment no agent writes it. Scripts
+    and logic are no part of it.
     """
     require_configurer(actor)
     known = find_kind(kind)
+    require_no_agent(actor, *([f"the mail {kind}"] if known.opens_something else []))
     check_template(known, texts)
     row = MailTemplate.objects.select_for_update().filter(kind=kind).first()
     check_version(expected_version, row.version if row else _NONE_YET)

@@ -16,6 +16,7 @@ from apps.accounts.authority import require_grantable as require_role
 from apps.accounts.models import Agent, Machine, ServiceAccount
 from apps.accounts.oauth import redirects, scopes, texts
 from apps.accounts.oauth import serializers as forms
+from apps.accounts.oauth.endings import end_made_with_client, end_tokens_of_machine
 from apps.accounts.oauth.errors import ClientHasNoSecret, ClientShapeRefused, ScopeExceeded, rotation
 from apps.accounts.oauth.hooks import Stamp, upstairs
 from apps.accounts.oauth.models import ClientKind, ClientStatus, OAuthClient, OAuthGrant
@@ -27,6 +28,7 @@ from apps.core.models import not_found
 from apps.core.operations import Risk, operation
 from apps.core.problems import Remedy
 from apps.core.scopes import Scopes
+from apps.tenancy.walls import current_tenant
 
 #: The command line of every tenant: a client without a row of facts, because it is part of the platform.
 CLI = "packmule-cli"
@@ -93,10 +95,12 @@ def create_oauth_client(
 ) -> Registered:
     """Register an OAuth client. A confidential one's secret is shown this once.
 
-    It may ask for at most the scopes of the credential that registers it, and stops when the key that registered it is
-    revoked. With a service account or an agent it gets tokens of that machine by client credentials, and what people
-    let it do counts as the machine's doing too; such a client ends when that key would.
+    It may ask for at most the scopes of the credential that registers it, and ends when the key that registered it is
+    revoked, or whoever registered it leaves. With a service account or an agent it gets tokens of that machine by
+    client credentials, and what people let it do counts as the machine's doing too; such a client ends when that key
+    or token would.
     """
+    stamp = upstairs().stamp(actor)
     machine = _machine(actor, service_account, agent)
     facts = OAuthClient(
         organization_id=_place(actor, machine, organization),
@@ -106,10 +110,9 @@ def create_oauth_client(
     )
     _require_shape(facts)
     _require_scopes(actor, facts.scopes)
-    stamp = upstairs().stamp(actor)
     facts.chain, facts.lineage, facts.minted_by = stamp.chain, stamp.lineage, stamp.key
     facts.ends_at = stamp.ends_at if machine else None
-    secret = texts.client_secret(facts.id) if facts.is_confidential else None
+    secret = texts.client_secret(current_tenant().id, facts.id) if facts.is_confidential else None
     facts.digest = sha256(secret.encode()).digest() if secret else None
     facts.client = write_through(facts)
     facts.save(force_insert=True)
@@ -128,13 +131,15 @@ def update_oauth_client(
     actor: Actor, /, *, oauth_client_id: UUID, expected_version: int | None = None, **changes: Any
 ) -> OAuthClient:
     """Change an OAuth client's name, redirect URIs, scopes or status. Narrowing its scopes ends its tokens."""
+    decides = bool(changes.keys() & {"redirect_uris", "scopes"})
+    stamp = upstairs().stamp(actor) if decides else Stamp()
     facts = _locked(actor, oauth_client_id, expected_version)
     before = list(facts.scopes)
     if "redirect_uris" in changes:
         changes["redirect_uris"] = redirects.checked(changes["redirect_uris"])
-    if changes.keys() & {"redirect_uris", "scopes"}:
+    if decides:
         _require_reach(actor, facts, changes.get("scopes", before))
-        changes |= _behind(facts, upstairs().stamp(actor))
+        changes |= _behind(facts, stamp)
     facts.apply(changes)
     _require_shape(facts)
     write_through(facts)
@@ -161,11 +166,12 @@ def rotate_oauth_client_secret(
 
     Whoever rotates it gets the secret, so this takes what registering the client would.
     """
+    stamp = upstairs().stamp(actor)
     facts = _locked(actor, oauth_client_id, expected_version)
     if not facts.is_confidential:
         raise ClientHasNoSecret
     _require_reach(actor, facts, facts.scopes)
-    stamp, secret = upstairs().stamp(actor), texts.client_secret(facts.id)
+    secret = texts.client_secret(current_tenant().id, facts.id)
     facts.apply(
         {
             "previous_digest": bytes(facts.digest or b"") if overlap_seconds else None,
@@ -182,11 +188,12 @@ def rotate_oauth_client_secret(
 def delete_oauth_client(
     actor: Actor, *, oauth_client_id: UUID, expected_version: int | None = None
 ) -> OAuthClient:
-    """Delete an OAuth client with every token that it was given and every consent to it."""
+    """Delete an OAuth client with every token that it was given, what was made with those, and every consent to it."""
     facts = _locked(actor, oauth_client_id, expected_version)
     # Whoever writes tokens has locked the consent to it first.
     consents = OAuthGrant.objects.select_for_update().filter(client_id=facts.client_id)
     list(consents.values_list("pk", flat=True))
+    end_made_with_client(facts.client_id, facts.organization_id)
     Client.objects.filter(pk=facts.client_id).delete()
     return facts
 
@@ -229,6 +236,23 @@ def is_stopped(facts: OAuthClient) -> bool:
     if machine is not None and not machine.is_active:
         return True
     return (facts.ends_at is not None and facts.ends_at <= clock.now()) or upstairs().is_stopped(facts)
+
+
+def knows(facts: OAuthClient, secret: str) -> bool:
+    """True when `secret` is the client's, or was before the last rotation."""
+    return texts.matches(secret, facts.digest) or texts.matches(secret, facts.previous_digest)
+
+
+def end_secret(client_id: UUID, secret: str) -> OAuthClient:
+    """End a secret of the client that somebody else knows, with the tokens that it got and what was made with them.
+
+    Without any secret the client gets nothing until it is given another one.
+    """
+    facts = OAuthClient.locked(OAuthClient.objects.all(), client_id, None)
+    names = [name for name in ("digest", "previous_digest") if texts.matches(secret, getattr(facts, name))]
+    facts.apply(dict.fromkeys(names))
+    end_tokens_of_machine(facts)
+    return facts
 
 
 def opens(facts: OAuthClient, secret: str) -> bool:

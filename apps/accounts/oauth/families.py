@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -84,14 +85,26 @@ def revoked_by_client(client: Client, text: str) -> None:
 
 
 def is_remembered(user_id: UUID, client: Client, wanted: list[str], redirect_uri: str) -> bool:
-    """True when the person let this client do all of it before. Who listens on a loopback address is asked each time.
+    """True when the person let this client do all of it before, and the code goes to whom it went then.
 
-    `*` is asked for each time too.
+    Who listens on a loopback address is asked each time, and `*` is asked for each time too.
     """
     if redirects.is_loopback(redirect_uri) or scopes.EVERYTHING in wanted:
         return False
     given = OAuthGrant.objects.filter(user_id=user_id, client_id=client.pk).first()
-    return given is not None and scopes.covered_by(wanted, given.scopes)
+    if given is None or listener_of(client, redirect_uri) not in given.listeners:
+        return False
+    return scopes.covered_by(wanted, given.scopes)
+
+
+def listener_of(client: Client, redirect_uri: str) -> str:
+    """Who gets a code that is sent to `redirect_uri`: the address, the secret, and everybody behind the client.
+
+    Another one, when an address is added, the secret rotated, or somebody else has a say in either.
+    """
+    facts = clients.facts_of(client)
+    behind = [] if facts is None else [bytes(facts.digest or b"").hex(), *sorted(facts.lineage)]
+    return sha256("\n".join([redirect_uri, *behind]).encode()).hexdigest()
 
 
 def is_granted(user_id: Any, client: Client, granted: list[str]) -> bool:
@@ -132,7 +145,11 @@ def _acting(client: Client, person: User | None, token: Token) -> Actor:
     who = person or machine
     principal = who.ref if who is not None else PrincipalRef(PrincipalKind.VISITOR, None, client.name)
     shown = Credential(
-        UUID(hex=token.hash[:32]), "oauth", Scopes.parse(scopes.ours(token.get_scopes())), token.expires_at
+        UUID(hex=token.hash[:32]),
+        "oauth",
+        Scopes.parse(scopes.ours(token.get_scopes())),
+        token.expires_at,
+        minted_by=facts.minted_by if facts is not None else None,
     )
     home = current_tenant()
     return Actor(principal, home, home, shown, _call(), role="none")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -29,14 +29,17 @@ class Upstairs:
     """The functions that the room above registers.
 
     `require_mintable` raises unless an actor may hold a credential of a machine, `stamp` says who an actor is as a
-    minter, `is_stopped` whether the client's machine or somebody behind it is halted, or a key of theirs revoked, and
-    `places` gives the role of a person in each of their organizations.
+    minter, `is_stopped` whether the client's machine or somebody behind it is halted, or a key of theirs revoked,
+    `places` gives the role of a person in each of their organizations, and `end_made` ends what was made with tokens
+    of the tenant that stands: by the name under which it is remembered (see `endings`), here and in the environments of
+    these organizations, or of all where there are none to be named.
     """
 
     require_mintable: Callable[[Actor, Machine], Any]
     stamp: Callable[[Actor], Stamp]
     is_stopped: Callable[[OAuthClient], bool]
     places: Callable[[UUID], Mapping[UUID, Role]]
+    end_made: Callable[[str, Collection[UUID] | None], Any]
 
 
 _upstairs: Upstairs | None = None

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
+from apps.accounts.models import principal_public_id
 from apps.accounts.oauth.querysets import OAuthClientQuerySet, OAuthGrantQuerySet
 from apps.core import clock
 from apps.core.ids import Identified
@@ -37,7 +38,8 @@ class OAuthClient(Identified, Versioned):
 
     With a service account or agent it acts as that machine by client credentials; whatever people let such a client do
     counts as the machine's doing too. `chain`, `lineage`, `minted_by` and `rotated_by` are who registered it and who
-    knows its secret, as keys have it. A client that acts as a machine is as good as a key, and ends as one would.
+    knows its secret, as keys have it. A client that acts as a machine is as good as a key, and ends as one would; every
+    client ends when somebody behind it goes for good (`endings`).
     """
 
     id_prefix = "oac"
@@ -64,7 +66,7 @@ class OAuthClient(Identified, Versioned):
     minted_by = models.UUIDField(null=True, help_text="The key by which it was registered")
     rotated_by = models.UUIDField(null=True, help_text="The key by which its secret was last rotated")
     ends_at = models.DateTimeField(
-        null=True, help_text="When the key ends by which a machine's client was registered"
+        null=True, help_text="A machine's ends with its registrar's key or token, any with who is behind it"
     )
     created_at = models.DateTimeField(db_default=Now())
 
@@ -87,6 +89,11 @@ class OAuthClient(Identified, Versioned):
         return self.kind == ClientKind.CONFIDENTIAL
 
     @property
+    def registrars(self) -> list[dict[str, str | None]]:
+        """The chain with shown ids."""
+        return [link | {"id": principal_public_id(link["kind"], link["id"])} for link in self.chain]
+
+    @property
     def previous_secret_until(self) -> datetime | None:
         """Until when the secret before a rotation works; None when it does not."""
         if self.previous_until is None or self.previous_until <= clock.now():
@@ -104,8 +111,11 @@ class OAuthGrant(Identified):
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=100, help_text="The client's name when it was given")
     scopes = models.JSONField(default=list)
+    listeners = models.JSONField(
+        default=list, help_text="Who was to get the codes when it was given on a page, the last one last"
+    )
     created_at = models.DateTimeField(db_default=Now())
-    given_at = models.DateTimeField(help_text="When it was last given or widened")
+    given_at = models.DateTimeField(help_text="When it was last given or changed")
 
     objects: ClassVar[OAuthGrantQuerySet] = OAuthGrantQuerySet.as_manager()  # type: ignore[assignment]
 

@@ -39,7 +39,7 @@ from apps.accounts.oauth.forms import ScopesForm, UserCodeForm
 from apps.accounts.oauth.resources import read_resources
 from apps.accounts.oauth.server import OAuthServer
 from apps.accounts.oauth.validator import Validator
-from apps.core.operations import Refused
+from apps.core.operations import Operation, Refused
 from apps.core.problems import show
 from apps.core.scope_texts import scope_texts
 
@@ -130,14 +130,22 @@ def _ask_person(
         return _granted(request, validator, offered)
     form = ScopesForm(request.POST or None, offered=offered)
     if form.is_valid():
-        return _given(request, validator, client, form.cleaned_data["scopes"])
+        return _given(request, validator, client, form.cleaned_data["scopes"], offered)
     context = {"client": client, "form": form, "host": urlsplit(redirect_uri).netloc}
     return render(request, "oauth/consent.html", context | _shown(request, offered))
 
 
-def _given(request: HttpRequest, validator: Validator, client: Client, chosen: list[str]) -> HttpResponse:
+def _given(
+    request: HttpRequest, validator: Validator, client: Client, chosen: list[str], offered: list[str]
+) -> HttpResponse:
     try:
-        grants.GIVE(_actor(request), client=client, wanted=chosen)
+        grants.GIVE(
+            _actor(request),
+            client=client,
+            wanted=chosen,
+            offered=offered,
+            redirect_uri=validator.redirect_uri,
+        )
     except Refused as refusal:
         return _error(request, refusal.detail, status=403)
     return _granted(request, validator, chosen)
@@ -193,7 +201,7 @@ def _approve(request: HttpRequest, asked: devices.Asked, client: Client) -> Http
     denies = request.method == "POST" and request.POST.get("action") != "confirm"
     form = ScopesForm(request.POST or None, offered=offered)
     if denies or form.is_valid():
-        return _decided(request, asked, client, [] if denies else form.cleaned_data["scopes"])
+        return _decided(request, asked, client, [] if denies else form.cleaned_data["scopes"], offered)
     if not offered:
         return _error(request, _NOTHING, status=403)
     context = {
@@ -205,13 +213,16 @@ def _approve(request: HttpRequest, asked: devices.Asked, client: Client) -> Http
     return render(request, "oauth/device_approve.html", context | _shown(request, offered))
 
 
-def _decided(request: HttpRequest, asked: devices.Asked, client: Client, chosen: list[str]) -> HttpResponse:
+def _decided(
+    request: HttpRequest, asked: devices.Asked, client: Client, chosen: list[str], offered: list[str]
+) -> HttpResponse:
     person: Any = request.user
-    verb, wanted = (grants.GIVE, chosen) if chosen else (grants.REFUSE, asked.scopes)
+    verb: Operation[..., Any] = grants.GIVE if chosen else grants.REFUSE
+    said = {"wanted": chosen, "offered": offered} if chosen else {"wanted": asked.scopes}
     decision = devices.Decision(str(person.pk), person.get_session_auth_hash(), chosen)
     try:
         with transaction.atomic():
-            verb(_actor(request), client=client, wanted=wanted)
+            verb(_actor(request), client=client, **said)
             if not devices.decide(asked, decision):
                 transaction.set_rollback(True)
                 return _error(

@@ -29,7 +29,7 @@ GRANTS = {
     "refresh_token": str(Client.GrantType.REFRESH_TOKEN),
 }
 MAX_OVERLAP = 7 * 24 * 3600
-_MOST_URIS = 20
+MOST_URIS = 20
 
 
 class TokenScopesField(ListField):
@@ -67,7 +67,7 @@ class OAuthClientInput(StrictSerializer):
     )
     redirect_uris = ListField(
         child=CharField(max_length=500),
-        max_length=_MOST_URIS,
+        max_length=MOST_URIS,
         default=list,
         help_text="For authorization_code; compared exactly, but for the port on the person's own machine.",
     )
@@ -83,7 +83,7 @@ class OAuthClientPatch(StrictSerializer):
     """What may be changed about a client."""
 
     name = NameField(max_length=100)
-    redirect_uris = ListField(child=CharField(max_length=500), max_length=_MOST_URIS)
+    redirect_uris = ListField(child=CharField(max_length=500), max_length=MOST_URIS)
     scopes = TokenScopesField(min_length=1, help_text="Narrowing them ends every token that it was given.")
     status = ChoiceField(
         choices=ClientStatus.choices, help_text="Disabled, it gets nothing and its tokens open nothing."
@@ -96,6 +96,14 @@ class RotateSecretInput(StrictSerializer):
     overlap_seconds = IntegerField(
         min_value=0, max_value=MAX_OVERLAP, default=0, help_text="How long the previous one still counts."
     )
+
+
+class RegistrarOutput(Output):
+    """Somebody behind a client, as known when it was registered."""
+
+    kind = CharField()
+    id = CharField(allow_null=True)
+    name = CharField()
 
 
 class OAuthClientOutput(Output):
@@ -111,10 +119,16 @@ class OAuthClientOutput(Output):
     service_account = IdField("svc", source="service_account_id", allow_null=True)
     agent = IdField("agt", source="agent_id", allow_null=True)
     organization = IdField("org", source="organization_id", allow_null=True)
+    registered_by = RegistrarOutput(
+        many=True,
+        source="registrars",
+        help_text="Who registered it, through whom, the first one first, and who has learned its secret since.",
+    )
     previous_secret_until = TimestampField(allow_null=True)
     ends_at = TimestampField(
         allow_null=True,
-        help_text="When a client that acts as a machine ends: with the key by which it was registered.",
+        help_text="When it ends: one that acts as a machine with the key or token by which it was registered, and "
+        "every one when somebody in `registered_by` goes.",
     )
     created_at = TimestampField()
     version = IntegerField()
@@ -140,7 +154,7 @@ class OAuthGrantOutput(Output):
     client = CharField(source="client_id", help_text="The client_id.")
     name = CharField(help_text="The client's name when it was given.")
     scopes = ListField(child=CharField())
-    given_at = TimestampField(help_text="When it was last given or widened.")
+    given_at = TimestampField(help_text="When it was last given or changed.")
     created_at = TimestampField()
 
 

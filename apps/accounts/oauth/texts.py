@@ -2,7 +2,7 @@
 
 An access token (at) names its tenant, which is all that its text says: whether it opens anything is its row's word
 alone. A refresh token (rt) also names its family, by which one that is shown a second time is known. The secret of a
-client (cs) names the client. Only hashes are stored.
+client (cs) also names the client. Only hashes are stored.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from apps.core import checked_text
 from apps.core.ids import BODY_PATTERN, decode, encode
 
 ACCESS, REFRESH, SECRET = "at", "rt", "cs"
+#: What they are called outside.
+KINDS = {ACCESS: "Access token", REFRESH: "Refresh token", SECRET: "Client secret"}
 _BEGINS = re.compile(r"pmo_(at|rt|cs)_", re.ASCII)
 _WHOLE = re.compile(
     rf"pmo_(at|rt|cs)_({BODY_PATTERN})(?:_({BODY_PATTERN}))?_{checked_text.TAIL_PATTERN}", re.ASCII
@@ -31,11 +33,11 @@ class TokenTextError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ParsedToken:
-    """A well-formed text: its kind, whose it is (a tenant, or for a secret the client), the family, and its hash."""
+    """A well-formed text: its kind, tenant and hash; `part` is a refresh token's family, or a secret's client."""
 
     kind: str
-    owner: UUID
-    family: UUID | None
+    tenant_id: UUID
+    part: UUID | None
     hash: str = field(repr=False)
 
 
@@ -51,12 +53,12 @@ def access_token(tenant_id: UUID) -> str:
 
 def refresh_token(tenant_id: UUID, family: UUID) -> str:
     """A new refresh token of the tenant, in `family`."""
-    return checked_text.compose(f"{encode('pmo_rt', tenant_id)}_{encode('', family)[1:]}")
+    return checked_text.compose(_with_part("pmo_rt", tenant_id, family))
 
 
-def client_secret(client_id: UUID) -> str:
-    """A new secret of the client."""
-    return checked_text.compose(encode("pmo_cs", client_id))
+def client_secret(tenant_id: UUID, client_id: UUID) -> str:
+    """A new secret of the tenant's client."""
+    return checked_text.compose(_with_part("pmo_cs", tenant_id, client_id))
 
 
 def parse(text: str) -> ParsedToken:
@@ -64,9 +66,9 @@ def parse(text: str) -> ParsedToken:
     found = _WHOLE.fullmatch(text)
     if found is None or not checked_text.is_whole(text):
         raise TokenTextError("it lost its end in copying, or a character was changed")
-    kind, owner, family = found.groups()
+    kind, tenant, part = found.groups()
     return ParsedToken(
-        kind, decode(f"x_{owner}", "x"), decode(f"x_{family}", "x") if family else None, hash_of(text)
+        kind, decode(f"x_{tenant}", "x"), decode(f"x_{part}", "x") if part else None, hash_of(text)
     )
 
 
@@ -78,3 +80,7 @@ def hash_of(text: str) -> str:
 def matches(text: str, stored: bytes | memoryview | None) -> bool:
     """True when `stored` is the hash of `text`; compared in constant time."""
     return stored is not None and hmac.compare_digest(sha256(text.encode()).digest(), bytes(stored))
+
+
+def _with_part(prefix: str, tenant_id: UUID, part: UUID) -> str:
+    return f"{encode(prefix, tenant_id)}_{encode('', part)[1:]}"

@@ -243,16 +243,16 @@ class Validator(OAuthLibRequestValidator):  # type: ignore[misc]
             parsed = texts.parse(refresh_token)
         except texts.TokenTextError:
             return False
-        if parsed.kind != texts.REFRESH or parsed.family is None:
+        if parsed.kind != texts.REFRESH or parsed.part is None:
             return False
         row = Token.objects.filter(client_id=client.pk, type=parsed.kind, hash=parsed.hash).first()
         if row is not None and not self._may_refresh(row, client):
             return False
         # Only now, because whoever takes the consent back locks that first, too.
         if row is None or Token.objects.select_for_update().filter(pk=row.pk).first() is None:
-            families.end_reused(client, parsed.family)
+            families.end_reused(client, parsed.part)
             return False
-        self.family, self.spent, request.user = parsed.family, row, self.person
+        self.family, self.spent, request.user = parsed.part, row, self.person
         return True
 
     def _may_refresh(self, row: Token, client: Client) -> bool:

@@ -140,7 +140,6 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         def write() -> User:
             super(AccountAdapter, self).set_password(user, password)
             end_sign_ins(user, keep=self.request.session.session_key if own else None)
-            hooks.signed_out(user)
             if not own:
                 EmailAddress.objects.filter(user=user, email=user.email).update(verified=True)
             return user

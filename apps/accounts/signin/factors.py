@@ -12,9 +12,11 @@ from allauth.core import context
 from allauth.mfa import app_settings
 from allauth.mfa.adapter import DefaultMFAAdapter, get_adapter
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal import flows
 from allauth.mfa.totp.internal.auth import TOTP
 from allauth.mfa.webauthn.internal import auth
 from django.core.cache import cache
+from django.http import HttpRequest
 from django.http.request import split_domain_port
 from fido2.server import Fido2Server
 from fido2.webauthn import PublicKeyCredentialRpEntity
@@ -48,11 +50,6 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         """The website that passkeys are made for: the tenant's own, or the product's front end that asks."""
         return {"id": website().hostname or "", "name": mail_brand()}
-
-
-def has_second_factor(user_id: Any) -> bool:
-    """True when the person has an authenticator app or a passkey."""
-    return bool(Authenticator.objects.filter(user_id=user_id, type__in=FACTORS).exists())
 
 
 def website() -> SplitResult:
@@ -113,6 +110,18 @@ def _take_code(app: TOTP, code: str) -> bool:
     return bool(cache.add(app._get_used_cache_key(code), "y", timeout=steps * app_settings.TOTP_PERIOD))
 
 
+def _taking_code(activate: Callable[[HttpRequest, Any], Any]) -> Callable[[HttpRequest, Any], Any]:
+    """`activate` of allauth's, for which the code that proved the app is used up, too."""
+
+    @wraps(activate)
+    def activate_and_take(request: HttpRequest, form: Any) -> Any:
+        made = activate(request, form)
+        _take_code(TOTP(made[0]), form.cleaned_data["code"])
+        return made
+
+    return activate_and_take
+
+
 def install() -> None:
     """Put our verifiers where allauth's flows look for theirs; it has no hook for them.
 
@@ -123,3 +132,4 @@ def install() -> None:
     auth.parse_registration_response = _careful(auth.parse_registration_response)
     auth.parse_authentication_response = _careful(auth.parse_authentication_response)
     TOTP._mark_code_used = _take_code
+    flows.activate_totp = _taking_code(flows.activate_totp)

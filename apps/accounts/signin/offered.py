@@ -1,4 +1,4 @@
-"""What a front end has to know before anybody signs in: the ways in that this tenant offers."""
+"""What a front end has to know before anybody signs in: the ways in that this tenant offers, and what it does not."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from allauth.headless.constants import Client
 from allauth.headless.internal.restkit.response import APIResponse
 from django.http import HttpRequest
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 
 from apps.accounts.mails.rendering import mail_brand
 from apps.accounts.signin.models import sign_in_settings
+from apps.core.problem_handlers import page_not_found
 
 
 class OfferedView(ConfigView):  # type: ignore[misc]
@@ -30,5 +32,14 @@ class OfferedView(ConfigView):  # type: ignore[misc]
         return APIResponse(request, data=data)
 
 
+#: allauth routes these also where nobody has a telephone number, and fails there.
+_NOT_OFFERED = ("account/phone", "auth/phone/verify", "auth/phone/verify/resend")
 #: Below /_allauth/, before allauth's own.
-urlpatterns = [path(f"{client.value}/v1/config", OfferedView.as_api_view(client=client)) for client in Client]
+urlpatterns = [
+    *(path(f"{client.value}/v1/config", OfferedView.as_api_view(client=client)) for client in Client),
+    *(
+        path(f"{client.value}/v1/{name}", csrf_exempt(page_not_found))
+        for client in Client
+        for name in _NOT_OFFERED
+    ),
+]

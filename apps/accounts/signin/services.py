@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from apps.accounts.configuring import require_configurer
+from apps.accounts.configuring import require_configurer, require_no_agent
 from apps.accounts.models import ServiceAccount
 from apps.accounts.signin import serializers as forms
 from apps.accounts.signin.errors import SharedOrganizationMissing
@@ -35,7 +35,7 @@ def get_sign_in_settings(actor: Actor) -> SignInSettings:
 @operation(
     "sign_in_settings.update",
     scope="sign-in-settings:write",
-    risk=Risk.WRITE,
+    risk=Risk.SECRET,
     input=forms.SignInSettingsPatch,
     output=forms.SignInSettingsOutput,
     versioned=True,
@@ -43,8 +43,12 @@ def get_sign_in_settings(actor: Actor) -> SignInSettings:
 def update_sign_in_settings(
     actor: Actor, /, *, expected_version: int | None = None, **changes: Any
 ) -> SignInSettings:
-    """Change how people sign up and in here. It counts from the next sign-in on; sessions that began go on."""
+    """Change how people sign up and in here. It counts from the next sign-in on; sessions that began go on.
+
+    In a protected environment no agent names pages of your own: links there hold the keys that people were mailed.
+    """
     require_configurer(actor)
+    require_no_agent(actor, *(field for field in _URLS if changes.get(field)))
     if "shared_organization" in changes:
         changes["shared_organization_id"] = changes.pop("shared_organization")
     for field in _URLS:

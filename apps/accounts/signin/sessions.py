@@ -10,7 +10,6 @@ from uuid import UUID
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 
-from apps.accounts import hooks
 from apps.accounts.authority import decides_for_tenant, require_person
 from apps.accounts.errors import DirectoryOfTenant
 from apps.accounts.models import User
@@ -55,7 +54,7 @@ def list_sessions(actor: Actor) -> dict[str, Any]:
     """List where you are signed in, the newest first, up to 100."""
     person = require_person(actor)
     with whole_tenant():
-        rows = _alive(person)
+        rows = _alive(person)[:MOST_SHOWN]
         ends = dict(
             Session.objects.filter(session_key__in=[row.session_key for row in rows]).values_list(
                 "session_key", "expire_date"
@@ -115,7 +114,6 @@ def end_sessions(actor: Actor, *, user_id: UUID, reason: str) -> Ended:  # noqa:
         # Sessions that are listed nowhere end by this, too.
         changed = user.apply({"signed_out_at": clock.now()})
         end_sign_ins(changed)
-        hooks.signed_out(changed)
         return Ended(changed, ended)
 
 
@@ -130,7 +128,7 @@ def _alive(person: UUID) -> list[UserSession]:
     """The person's sessions that have not ended, the newest first."""
     going_on = Session.objects.filter(expire_date__gt=clock.now()).values("session_key")
     rows = UserSession.objects.filter(user_id=person, session_key__in=going_on)
-    return list(rows.order_by("-id")[:MOST_SHOWN])
+    return list(rows.order_by("-id"))
 
 
 def _end(rows: list[UserSession]) -> None:

@@ -53,13 +53,21 @@ def test_an_email_is_known_once_in_a_tenant_and_again_in_another(world: World, a
     assert api.using(world.birch.root_key).post("/v1/users", body).status == 201
 
 
-def test_whom_an_organizations_admin_adds_is_a_viewer_there(world: World, api: Api) -> None:
-    north = world.acorn.parties["north"]
-    me = api.using(north.person_key)
-    added = me.post("/v1/users", {"email": "new@north.test"})
-    assert me.get(f"/v1/users/{added['id']}").status == 200
-    members = me.get(f"/v1/organizations/{north.id}/members")["data"]
-    assert {"new@north.test": "viewer"}.items() <= {m["user"]["email"]: m["role"] for m in members}.items()
+def test_an_organization_invites_and_learns_of_nobody_whether_they_are_known(world: World, api: Api) -> None:
+    """Everybody who signs up owns an organization; none of them is to ask the directory for others' addresses."""
+    north, root = world.acorn.parties["north"], api.using(world.acorn.root_key)
+    known, free = "owner@south.test", "nobody@south.test"
+    for key in (north.person_key, north.agent_key, north.service_key):
+        told = []
+        for email in (known, free):
+            refused = api.using(key).post("/v1/users", {"email": email})
+            assert (refused.status, refused.code) == (403, "directory_of_tenant")
+            told.append((refused["detail"], refused["remedy"]["api"]["path"]))
+        assert told[0] == told[1]
+    assert root.get(f"/v1/users?email={free}")["data"] == []
+    call = refused["remedy"]["api"]
+    invited = api.using(north.person_key).post(call["path"], call["body"])
+    assert (invited.status, invited["email"], invited["role"]) == (201, free, "viewer")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +142,7 @@ def test_a_suspension_needs_a_reason(world: World, api: Api) -> None:
     assert (refused.status, refused["errors"][0]["field"]) == (422, "reason")
 
 
-def test_an_operator_of_the_console_changes_anybody_but_suspends_not_themselves(
+def test_an_operator_of_the_console_adds_and_changes_anybody_but_suspends_not_themselves(
     world: World, api: Api
 ) -> None:
     from apps.accounts.models import User
@@ -145,6 +153,7 @@ def test_an_operator_of_the_console_changes_anybody_but_suspends_not_themselves(
         User.objects.filter(pk=decode(world.builders.person, "usr")).update(is_operator=True)
     promote(world.console, world.rivals)
     operator = api.using(world.builders.person_key)
+    assert operator.post("/v1/users", {"email": "new@console.test"}).status == 201
     body = {"reason": "abuse"}
     assert operator.post(f"/v1/users/{world.rivals.person}/suspend", body)["status"] == "suspended"
     assert operator.post(f"/v1/users/{world.builders.person}/suspend", body).code == "own_account"

@@ -56,8 +56,8 @@ _LIVE = (
 _DELEGATOR = _STATE.format(kind="granted.delegator_kind", id="granted.delegator_id")
 _VIA = _STATE.format(kind="parent.delegate_kind", id="parent.delegate_id")
 _FIND = f"""
-select granted.organization_id, place.slug, granted.lineage, granted.delegator_kind, granted.delegator_id,
-       parent.delegate_kind, parent.delegate_id, {_DELEGATOR}, {_VIA},
+select granted.organization_id, place.slug, granted.lineage, parent.lineage,
+       granted.delegator_kind, granted.delegator_id, parent.delegate_kind, parent.delegate_id, {_DELEGATOR}, {_VIA},
        {_STEP.format("granted")}, {_STEP.format("parent")}
   from apikeys_delegation granted
   left join orgs_organization place on place.id = granted.organization_id
@@ -105,7 +105,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the table says about a delegation: its rows, and how those who gave it stand now (None: gone)."""
+    """What the table says about a delegation: its rows, and how those who gave it stand now (None: gone).
+
+    `lineage` are the marks of everybody through whom it was given, and passed on.
+    """
 
     organization: OrganizationRef | None
     lineage: list[UUID]
@@ -218,14 +221,14 @@ def _read(
 
 
 def _grant(row: tuple[Any, ...]) -> Grant:
-    place_id, slug, lineage, kind, delegator_id, via_kind, via_id, delegator, via = row[:9]
-    steps = [Step(*row[9 : 9 + _WIDTH])]
+    place_id, slug, lineage, before, kind, delegator_id, via_kind, via_id, delegator, via = row[:10]
+    steps = [Step(*row[10 : 10 + _WIDTH])]
     givers = [(PrincipalKind(kind), delegator_id, _state(delegator))]
     if via_id is not None:
-        steps.append(Step(*row[9 + _WIDTH :]))
+        steps.append(Step(*row[10 + _WIDTH :]))
         givers.append((PrincipalKind(via_kind), via_id, _state(via)))
     organization = OrganizationRef(place_id, slug) if place_id is not None else None
-    return Grant(organization, lineage, tuple(steps), tuple(givers))
+    return Grant(organization, halts.joined(lineage, before or ()), tuple(steps), tuple(givers))
 
 
 def _state(text: str | None) -> dict[str, Any] | None:

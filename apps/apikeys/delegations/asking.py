@@ -20,6 +20,7 @@ from apps.apikeys.delegations.models import WAITS_FOR, Delegation
 from apps.apikeys.delegations.rights import checked_scopes
 from apps.apikeys.delegations.serializers import NamedPrincipal
 from apps.apikeys.errors import OrganizationRequired
+from apps.apikeys.makers import require_maker
 from apps.core import clock
 from apps.core.actor import Actor, PrincipalKind
 from apps.core.models import not_found
@@ -68,6 +69,7 @@ def asked(actor: Actor, of: NamedPrincipal, texts: Sequence[str], purpose: str, 
 def pending(actor: Actor, delegation_id: UUID) -> Delegation:
     """The request, locked, if `actor` is in person whoever it asks. Raises NotFound and RequestAnswered."""
     require_in_person(actor)
+    require_maker(actor)
     visible = Delegation.objects.visible_to(actor).given_by(actor.principal)
     found = visible.select_for_update().filter(pk=delegation_id).first()
     if found is None:

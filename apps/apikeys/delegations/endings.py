@@ -1,4 +1,4 @@
-"""How delegations end: what was passed on and every key that was minted through them ends with them, at once."""
+"""How delegations end: what was passed on, and every key and client made through them, ends with them, at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from apps.accounts import hooks as accounts
 from apps.accounts.models import Machine
 from apps.apikeys import halts
 from apps.apikeys.delegations.models import Delegation
-from apps.apikeys.minting import on_revoked, revoke
+from apps.apikeys.made import end_made
+from apps.apikeys.minting import on_revoked
 from apps.apikeys.models import KeyIndex
 from apps.apikeys.snapshots import write_chain
 from apps.core import clock
@@ -39,18 +40,9 @@ def end(which: Q, by: PrincipalRef | None) -> list[UUID]:
         living = list(dict.fromkeys([*living, *late]))
         who = write_chain([by])[0] if by is not None else None
         Delegation.objects.filter(pk__in=living).update(revoked_at=clock.now(), revoked_by=who)
-    _revoke_keys(living)
-    return living
-
-
-def _revoke_keys(delegations: list[UUID]) -> None:
     place = current_tenant().id
-    marks = [halts.mark_of_delegation(place, one) for one in delegations]
-    with outside():
-        made = KeyIndex.objects.filter(lineage__overlap=marks, revoked_at=None)
-        found = list(made.values_list("pk", flat=True))
-    if found:
-        revoke(found)
+    end_made([halts.mark_of_delegation(place, one) for one in living])
+    return living
 
 
 def end_those_of_machine(machine: Machine) -> None:

@@ -140,10 +140,20 @@ class DelegationTooDeep(Forbidden):
 
 
 class DelegationNotInPerson(Forbidden):
-    """An agent, or a key that one minted, tried to decide for whom others act."""
+    """An agent, a key that one minted, or a program that was let in tried to decide for whom others act."""
 
     code, title = "delegation_not_in_person", "Only whoever it is about decides that, in person"
-    advice = "Ask by `POST /v1/delegations/requests`, and let the person answer it."
+    advice = "Ask by `POST /v1/delegations/requests`, and let the person answer, signed in or with a key of theirs."
+
+
+class NothingChosen(ValidationFailed):
+    """Somebody agreed to a request on its page and left nothing of it that may be done."""
+
+    code, title = "delegation_nothing_chosen", "Nothing is ticked"
+    advice = "Tick what it may do, or deny it."
+
+    def __init__(self) -> None:
+        super().__init__(self.advice, errors=[FieldError("scopes", self.code, self.advice)])
 
 
 class RequestOpen(Conflict):

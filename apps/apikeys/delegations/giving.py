@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from apps.accounts.authority import role_of
+from apps.accounts.authority import is_represented, role_of
 from apps.accounts.models import Agent, ServiceAccount, User
 from apps.apikeys import halts
 from apps.apikeys.delegations import errors
@@ -15,7 +15,8 @@ from apps.apikeys.delegations.models import LONGEST, Delegation
 from apps.apikeys.delegations.rights import PASSING_ON, checked_scopes
 from apps.apikeys.delegations.serializers import NamedPrincipal
 from apps.apikeys.errors import OrganizationRequired
-from apps.apikeys.minting import KEY_WORDS
+from apps.apikeys.makers import require_maker
+from apps.apikeys.minting import end_of, key_of
 from apps.apikeys.models import KeyIndex
 from apps.apikeys.snapshots import chain_after, write_chain
 from apps.core import clock
@@ -58,9 +59,8 @@ def place_of(actor: Actor) -> UUID | None:
 
 
 def require_in_person(actor: Actor) -> None:
-    """Raise DelegationNotInPerson unless whoever it is about acts: no agent for them, nor by a key that one minted."""
-    represented = actor.on_behalf_of is not None or actor.involves_agent or actor.is_away
-    if represented or actor.kind not in _GIVERS or actor.principal.id is None:
+    """Raise DelegationNotInPerson unless whoever it is about acts: no agent or program for them, nor an agent's key."""
+    if is_represented(actor) or actor.is_away or actor.kind not in _GIVERS or actor.principal.id is None:
         raise errors.DelegationNotInPerson(remedy=errors.asking())
 
 
@@ -90,6 +90,7 @@ def require_time(expires_at: datetime, *, until: datetime | None = None) -> None
 def given(actor: Actor, delegate: NamedPrincipal, texts: Sequence[str], **asked: Any) -> Delegation:
     """A delegation that `actor` gives in person. Raises what the requirements above raise, and DelegationLoop."""
     require_in_person(actor)
+    require_maker(actor)
     if (delegate.kind, delegate.id) == (actor.kind, actor.principal.id):
         raise errors.DelegationLoop(f"That would be you. {errors.DelegationLoop.advice}")
     scopes = checked_scopes(texts)
@@ -114,6 +115,7 @@ def passed_on(
     """
     if grant.via is not None or actor.is_away:
         raise errors.DelegationTooDeep
+    require_maker(actor)
     if (delegate.kind, delegate.id) in ((whom.kind, whom.id), (actor.kind, actor.principal.id)):
         raise errors.DelegationLoop(f"That would come back to where it began. {errors.DelegationLoop.advice}")
     parent = Delegation.objects.select_for_update().get(pk=grant.id)
@@ -126,27 +128,25 @@ def passed_on(
 
 
 def bounded(actor: Actor, expires_at: datetime) -> datetime:
-    """When it ends: what is given with a key ends with it. A session's end is not that of what was done in it."""
-    own = actor.credential.expires_at if actor.credential.kind in KEY_WORDS else None
-    return expires_at if own is None else min(expires_at, own)
+    """When it ends: what is given with a key or token ends with it."""
+    end = end_of(actor)
+    return expires_at if end is None else min(expires_at, end)
 
 
 def origin(actor: Actor, delegator: PrincipalRef) -> dict[str, Any]:
     """The columns that say through what `actor` gives something on behalf of `delegator`, or as it."""
-    key = actor.credential.id if actor.credential.kind in KEY_WORDS else None
+    key = key_of(actor)
     marks = halts.marks_of(actor, chain=key is None)
     if key is not None:
         with outside():
             shown = KeyIndex.objects.filter(pk=key).values_list("lineage", flat=True).first()
         marks = halts.joined(shown or [], marks)
-    # How these stand is read live with the delegation itself.
-    known = {
-        halts.Behind(actor.tenant.id, one.kind, one.id).mark for one in (delegator, actor.principal) if one.id
-    }
+    # How the delegator stands is read live with the delegation itself. An agent that passes it on can be halted too.
+    known = halts.Behind(actor.tenant.id, delegator.kind, delegator.id).mark if delegator.id else None
     return {
         "credential_id": key,
         "chain": write_chain(chain_after(actor)),
-        "lineage": [mark for mark in marks if mark not in known],
+        "lineage": [mark for mark in marks if mark != known],
     }
 
 

@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from apps.apikeys.delegations import services as do
-from apps.apikeys.delegations.errors import RequestAnswered
+from apps.apikeys.delegations.errors import NothingChosen, RequestAnswered
 from apps.apikeys.delegations.models import Delegation
 from apps.apikeys.resolver import actor_of_cookie, within
 from apps.apikeys.visits import call_of
@@ -35,7 +35,7 @@ ASKS, ANSWERED = "delegations/consent.html", "delegations/done.html"
 def consent(request: HttpRequest, delegation_id: UUID) -> HttpResponseBase:
     """Show the request to the person whom it asks, and take their answer. 404 for everybody else.
 
-    The form sends `action` (allow or deny) and, to agree to less, the `scopes` that stay.
+    The form sends `action` (allow or deny) and, to agree, the `scopes` that stay ticked: at least one.
     """
     if getattr(request, "tenant_row", None) is None or not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
@@ -64,9 +64,10 @@ def _answered(request: HttpRequest, actor: Actor, delegation_id: UUID) -> HttpRe
         except RequestAnswered as late:
             problem = late
         except Problem as refusal:
-            return render(request, ASKS, _shown(asked, refusal), status=refusal.status)
+            chosen = request.POST.getlist("scopes")
+            return render(request, ASKS, _shown(asked, chosen, refusal), status=refusal.status)
     if asked.standing == "pending" and problem is None:
-        return render(request, ASKS, _shown(asked, None))
+        return render(request, ASKS, _shown(asked, asked.scopes))
     allowed = asked.granted_at is not None and asked.revoked_at is None
     return render(request, ANSWERED, {"allowed": allowed, "delegate": asked.delegate_name})
 
@@ -83,14 +84,16 @@ def _carried_out(request: HttpRequest, actor: Actor, delegation_id: UUID) -> Del
     """What the form says. Without an answer it is shown again."""
     action = request.POST.get("action")
     if action == "allow":
-        chosen = request.POST.getlist("scopes") or None
+        chosen = request.POST.getlist("scopes")
+        if not chosen:
+            raise NothingChosen
         return do.approve_request(actor, delegation_id=delegation_id, scopes=chosen)
     if action == "deny":
         return do.deny_request(actor, delegation_id=delegation_id)
     return _asked(actor, delegation_id)
 
 
-def _shown(asked: Delegation, problem: Problem | None) -> dict[str, Any]:
+def _shown(asked: Delegation, chosen: list[str], problem: Problem | None = None) -> dict[str, Any]:
     place = asked.organization_id
     return {
         "delegate": asked.delegate_name,
@@ -99,6 +102,7 @@ def _shown(asked: Delegation, problem: Problem | None) -> dict[str, Any]:
         "owner": asked.delegate_owner,
         "purpose": asked.purpose,
         "scopes": scope_texts(asked.scopes),
+        "chosen": chosen,
         "expires_at": asked.expires_at,
         "max_uses": asked.max_uses,
         "organization": Organization.objects.filter(pk=place).first() if place else None,

@@ -205,6 +205,8 @@ def test_the_trail_at_home_names_no_customers_person(world: World, api: Api) -> 
 
 # The page.
 
+ALLOW = {"action": "allow", "scopes": ["users:read", "agents:write"]}
+
 
 def page(
     space: Space, token: str, path: str, data: dict[str, Any] | None = None, *, csrf: bool = True
@@ -236,11 +238,26 @@ def test_the_page_says_who_asks_for_what(world: World, api: Api) -> None:
 def test_the_person_answers_on_the_page(world: World, api: Api) -> None:
     acorn, north = world.acorn, world.acorn.parties["north"]
     asked, token = ask(api, world), session_token(acorn, north)
-    assert page(acorn, token, asked["consent"], {"action": "allow"}).status_code == 200
+    assert page(acorn, token, asked["consent"], ALLOW).status_code == 200
     assert acting(api, world).get("/v1/users").status == 200
     again = page(acorn, token, asked["consent"], {"action": "deny"})
     assert again.status_code in (200, 403)
     assert acting(api, world).get("/v1/users").status == 200
+
+
+def test_the_person_allows_what_stays_ticked(world: World, api: Api) -> None:
+    """With every box unticked nothing is allowed, and the form is shown again as it was sent."""
+    acorn, north = world.acorn, world.acorn.parties["north"]
+    asked, token = ask(api, world), session_token(acorn, north)
+    assert page(acorn, token, asked["consent"]).content.count(b" checked") == 2
+    empty = page(acorn, token, asked["consent"], {"action": "allow"})
+    assert empty.status_code == 422
+    assert b"Tick what it may do, or deny it." in empty.content
+    assert b" checked" not in empty.content
+    assert acting(api, world).get("/v1/users").code == "delegation_pending"
+    assert page(acorn, token, asked["consent"], ALLOW | {"scopes": ["users:read"]}).status_code == 200
+    assert acting(api, world).get("/v1/users").status == 200
+    assert acting(api, world).get("/v1/agents").code == "delegation_scope_missing"
 
 
 def test_the_person_denies_on_the_page(world: World, api: Api) -> None:
@@ -284,5 +301,5 @@ def test_the_page_stands_in_the_organization_of_the_request(world: World, api: A
     asked = ask(api, world)
     other = seat_in_another(acorn, north)
     token = begin_session(acorn, person_of(acorn, north), chosen=str(other.pk))
-    assert page(acorn, token, asked["consent"], {"action": "allow"}).status_code == 200
+    assert page(acorn, token, asked["consent"], ALLOW).status_code == 200
     assert acting(api, world).get("/v1/users").status == 200

@@ -1,38 +1,22 @@
-"""Acting for somebody: given, used, counted, passed on and ended."""
+"""Acting for somebody: who may give what to whom, and what may be done with it."""
 
 from __future__ import annotations
-
-from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from apps.accounts.models import Agent, ServiceAccount, User
-from apps.apikeys.delegations.models import Delegation
+from apps.apikeys.resolver import Presented, admit, find, identify
+from apps.apikeys.tests.delegating import acting, give, later
+from apps.console.tenants import list_tenants
 from apps.core import clock
+from apps.core.actor import Actor, Call, Edge
 from apps.core.ids import decode
+from apps.core.operations import Refused
 from apps.core.strictjson import timestamp
 from apps.orgs.models import Membership
 from apps.tenancy.walls import enter
-from tests.client import Answer, Api
-from tests.world import World
-
-
-def later(**by: float) -> str:
-    return timestamp(clock.now() + timedelta(**by or {"days": 1}))
-
-
-def give(api: Api, world: World, *scopes: str, **more: Any) -> Answer:
-    """North's person lets north's agent act for them."""
-    north = world.acorn.parties["north"]
-    body = {"actor": north.agent, "scopes": list(scopes) or ["users:read"], "expires_at": later(), **more}
-    return api.using(north.person_key).post("/v1/delegations", body)
-
-
-def acting(api: Api, world: World) -> Api:
-    """North's agent, for north's person."""
-    north = world.acorn.parties["north"]
-    return api.using(north.agent_key).sending(packmule_on_behalf_of=north.person)
+from tests.client import Api
+from tests.world import World, promote
 
 
 def test_a_person_lets_an_agent_act_for_them(world: World, api: Api) -> None:
@@ -129,6 +113,29 @@ def test_the_twin_has_no_part_in_it(world: World, api: Api) -> None:
     assert refused.code == "delegation_missing"
 
 
+def test_nobody_runs_the_installation_for_somebody_else(world: World, api: Api) -> None:
+    """An operator who acts for another person is none while they do."""
+    builders = world.builders
+    promote(world.console, builders)
+    with enter(world.console.ref):
+        User.objects.filter(pk=decode(builders.person, "usr")).update(is_operator=True)
+    wanted = {"actor": builders.person, "scopes": ["users:read"], "expires_at": later()}
+    given = api.using(builders.viewer_key).post("/v1/delegations", wanted)
+    assert given.status == 201, given
+    assert _who(builders.person_key).is_operator
+    represented = _who(builders.person_key, given["id"])
+    assert not represented.is_operator
+    with enter(world.console.ref), pytest.raises(Refused):
+        list_tenants(represented)
+
+
+def _who(key: str, whom: str = "") -> Actor:
+    """Who acts with this key, on somebody's behalf."""
+    presented = Presented(key, Call("", Edge.COMMAND), on_behalf_of=whom)
+    found = find(presented)
+    return identify(found, admit(found, presented), presented)
+
+
 # Who may give what.
 
 
@@ -211,113 +218,6 @@ def test_delegates_are_of_the_organization(world: World, api: Api) -> None:
         assert give(api, world, actor=stranger).status == 404
 
 
-# How it ends.
-
-
-def test_it_ends_exactly_when_it_says(world: World, api: Api) -> None:
-    with clock.frozen(clock.now()) as time:
-        given = give(api, world, expires_at=later(minutes=5))
-        agent = acting(api, world)
-        time.move(timedelta(minutes=5) - timedelta(microseconds=1))
-        assert agent.get("/v1/users").status == 200
-        time.move(timedelta(microseconds=1))
-        assert agent.get("/v1/users").code == "delegation_expired"
-        shown = api.using(world.acorn.parties["north"].person_key).get(f"/v1/delegations/{given['id']}")
-        assert shown["status"] == "expired"
-
-
-def test_everybody_concerned_ends_it(world: World, api: Api) -> None:
-    north = world.acorn.parties["north"]
-    for key in (north.person_key, north.agent_key, north.service_key, world.acorn.root_key):
-        path = f"/v1/delegations/{give(api, world)['id']}"
-        assert acting(api, world).get("/v1/users").status == 200
-        assert api.using(key).delete(path).status == 204
-        assert acting(api, world).get("/v1/users").code == "delegation_revoked"
-    assert api.using(north.person_key).get(path)["revoked_by"]["id"] == world.acorn.root
-
-
-def test_strangers_do_not_see_it(world: World, api: Api) -> None:
-    north, south = world.acorn.parties["north"], world.acorn.parties["south"]
-    path = f"/v1/delegations/{give(api, world)['id']}"
-    for key in (
-        south.person_key,
-        south.agent_key,
-        north.viewer_key,
-        world.birch.root_key,
-    ):
-        assert api.using(key).get(path).status == 404
-    assert api.using(world.acorn.stranger_key).get(path).code == "role_missing"
-    assert api.using(north.viewer_key).get("/v1/delegations")["data"] == []
-
-
-def test_a_suspended_person_lets_nobody_act(world: World, api: Api) -> None:
-    north = world.acorn.parties["north"]
-    give(api, world)
-    with enter(world.acorn.ref):
-        User.objects.filter(pk=decode(north.person, "usr")).update(status="suspended")
-    refused = acting(api, world).get("/v1/users")
-    assert (refused.status, refused.code, refused["gate"]) == (403, "delegator_unable", "delegation")
-    with enter(world.acorn.ref):
-        User.objects.filter(pk=decode(north.person, "usr")).update(status="active")
-    assert acting(api, world).get("/v1/users").status == 200
-
-
-def test_who_leaves_lets_nobody_act(world: World, api: Api) -> None:
-    north = world.acorn.parties["north"]
-    with enter(world.acorn.ref):
-        Membership.objects.filter(organization_id=north.uuid, user__email="viewer@north.test").update(
-            role="owner"
-        )
-    give(api, world, actor=north.service)
-    path = f"/v1/organizations/{north.id}/members/{north.membership}"
-    assert api.using(world.acorn.root_key).delete(path).status == 204
-    backend = api.using(north.service_key).sending(packmule_on_behalf_of=north.person)
-    assert backend.get("/v1/users").code == "delegation_revoked"
-
-
-def test_a_deleted_agent_acts_for_nobody(world: World, api: Api) -> None:
-    north, root = world.acorn.parties["north"], api.using(world.acorn.root_key)
-    given = give(api, world, actor=north.service)
-    assert root.delete(f"/v1/service-accounts/{north.service}").status == 204
-    assert root.get(f"/v1/delegations/{given['id']}")["status"] == "revoked"
-
-
-# Uses.
-
-
-def test_changes_are_counted_and_reading_is_not(world: World, api: Api) -> None:
-    given = give(api, world, "agents:write", max_uses=2)
-    agent, person = acting(api, world), api.using(world.acorn.parties["north"].person_key)
-    path = f"/v1/delegations/{given['id']}"
-    agent.get("/v1/agents")
-    assert agent.post("/v1/agents", {"name": ""}).status == 422
-    assert agent.post("/v1/keys", {"name": "no", "scopes": ["*"]}).status == 403
-    assert agent.post("/v1/agents", {"name": "too strong", "role": "owner"}).status == 403
-    assert person.get(path)["uses"] == 0
-    assert agent.post("/v1/agents", {"name": "one"}).status == 201
-    assert agent.get("/v1/whoami")["delegation"]["uses_left"] == 1
-    assert agent.post("/v1/agents", {"name": "two"}).status == 201
-    for answer in (agent.post("/v1/agents", {"name": "three"}), agent.get("/v1/agents")):
-        assert (answer.code, answer["gate"]) == ("delegation_used_up", "delegation")
-    shown = person.get(path)
-    assert (shown["status"], shown["uses"], shown["uses_left"]) == ("used_up", 2, 0)
-
-
-def test_a_replay_takes_no_use(world: World, api: Api) -> None:
-    given = give(api, world, "agents:write", max_uses=2)
-    agent = acting(api, world)
-    first = agent.post("/v1/agents", {"name": "one"}, idempotency_key="k")
-    again = agent.post("/v1/agents", {"name": "one"}, idempotency_key="k")
-    assert (again["id"], again.headers["Idempotency-Replayed"]) == (first["id"], "true")
-    assert agent.get("/v1/whoami")["delegation"]["uses_left"] == 1
-    north = world.acorn.parties["north"]
-    for other in ({}, {"packmule_on_behalf_of": given["id"]}):
-        same_key = api.using(north.agent_key).post(
-            "/v1/agents", {"name": "one"}, idempotency_key="k", **other
-        )
-        assert same_key.code == "idempotency_key_reused"
-
-
 def test_the_newest_that_is_alive_counts_and_each_can_be_named(world: World, api: Api) -> None:
     north = world.acorn.parties["north"]
     first, second = give(api, world, "users:read"), give(api, world, "agents:read")
@@ -363,111 +263,6 @@ def test_the_trail_names_both_and_the_delegation(world: World, api: Api) -> None
     assert entry["on_behalf_of"]["delegation"] == given["id"]
     story = [one["operation"] for one in person.get(f"/v1/timeline/{given['id']}")["data"]]
     assert story == ["delegations.create", "agents.create"]
-
-
-def test_what_is_minted_through_it_ends_with_it(world: World, api: Api) -> None:
-    north = world.acorn.parties["north"]
-    given = give(api, world, "keys:write", "users:read", expires_at=later(days=1))
-    body = {"name": "made", "scopes": ["users:read", "keys:write"], "service_account": north.service}
-    agent = acting(api, world)
-    assert agent.post("/v1/keys", {**body, "scopes": ["agents:read"]}).code == "scope_exceeded"
-    made = agent.post("/v1/keys", body)
-    assert made.status == 201, made
-    assert made["expires_at"] <= given["expires_at"]
-    assert [one["id"] for one in made["minted_by"]] == [north.agent, north.person]
-    child = api.using(made["secret"]).post("/v1/keys", {"name": "child", "scopes": ["users:read"]})
-    assert api.using(child["secret"]).get("/v1/users").status == 200
-    assert api.using(north.person_key).delete(f"/v1/delegations/{given['id']}").status == 204
-    for secret in (made["secret"], child["secret"]):
-        assert api.using(secret).get("/v1/whoami").code == "key_revoked"
-    assert api.using(north.agent_key).get("/v1/whoami").status == 200
-
-
-# Passing it on.
-
-
-def passing_on(api: Api, world: World, *scopes: str, **more: Any) -> Answer:
-    """North's agent passes on what it has of north's person to north's backend."""
-    north = world.acorn.parties["north"]
-    body = {
-        "actor": north.service,
-        "scopes": list(scopes) or ["users:read"],
-        "expires_at": later(hours=1),
-        **more,
-    }
-    return acting(api, world).post("/v1/delegations", body)
-
-
-def test_it_is_passed_on_once(world: World, api: Api) -> None:
-    north = world.acorn.parties["north"]
-    parent = give(api, world, "users:read", "agents:read", "delegations:write")
-    child = passing_on(api, world, "users:read")
-    assert child.status == 201, child
-    assert (child["parent"], child["delegator"]["id"]) == (parent["id"], north.person)
-    backend = api.using(north.service_key).sending(packmule_on_behalf_of=north.person)
-    me = backend.get("/v1/whoami")
-    assert (me["on_behalf_of"]["id"], me["delegation"]["via"]["id"]) == (north.person, north.agent)
-    assert backend.get("/v1/users").status == 200
-    assert backend.get("/v1/agents").code == "delegation_scope_missing"
-    body = {"actor": north.agent, "scopes": ["users:read"], "expires_at": later(minutes=1)}
-    assert backend.post("/v1/delegations", body).code == "delegation_scope_missing"
-
-
-def test_passing_on_takes_the_scope_for_it(world: World, api: Api) -> None:
-    give(api, world, "users:read")
-    assert passing_on(api, world).code == "delegation_scope_missing"
-
-
-@pytest.mark.parametrize(
-    ("more", "code"),
-    [
-        ({"scopes": ["users:read", "agents:read"]}, "delegation_exceeds_own"),
-        ({"scopes": ["delegations:write"]}, "not_delegable"),
-        ({"expires_at": "after"}, "delegation_too_long"),
-        ({"max_uses": 5}, "delegation_uses_exceeded"),
-        ({"actor": "person"}, "delegation_loop"),
-        ({"actor": "agent"}, "delegation_loop"),
-    ],
-)
-def test_no_more_is_passed_on_than_there_is(world: World, api: Api, more: dict[str, Any], code: str) -> None:
-    north = world.acorn.parties["north"]
-    give(api, world, "users:read", "delegations:write", max_uses=5)
-    filled = {
-        "actor": getattr(north, str(more.get("actor")), None),
-        "expires_at": later(days=2) if "expires_at" in more else None,
-    }
-    assert passing_on(api, world, **(more | {k: v for k, v in filled.items() if v})).code == code
-    assert passing_on(api, world, max_uses=4).status == 201
-
-
-def test_a_use_of_the_child_is_one_of_the_parent(world: World, api: Api) -> None:
-    north = world.acorn.parties["north"]
-    parent = give(api, world, "agents:write", "delegations:write", max_uses=3)
-    child = passing_on(api, world, "agents:write")
-    assert child["max_uses"] == 2
-    backend = api.using(north.service_key).sending(packmule_on_behalf_of=north.person)
-    assert backend.post("/v1/agents", {"name": "one"}).status == 201
-    assert acting(api, world).post("/v1/agents", {"name": "two"}).status == 201
-    assert backend.post("/v1/agents", {"name": "three"}).code == "delegation_used_up"
-    with enter(world.acorn.ref):
-        uses = dict(Delegation.objects.values_list("id", "uses"))
-    assert (uses[decode(parent["id"], "dlg")], uses[decode(child["id"], "dlg")]) == (3, 1)
-
-
-def test_what_was_passed_on_ends_with_what_it_rests_on(world: World, api: Api) -> None:
-    north = world.acorn.parties["north"]
-    parent = give(api, world, "users:read", "delegations:write")
-    child = passing_on(api, world)
-    backend = api.using(north.service_key).sending(packmule_on_behalf_of=north.person)
-    with enter(world.acorn.ref):
-        Agent.objects.filter(pk=decode(north.agent, "agt")).update(status="suspended")
-    assert backend.get("/v1/users").code == "delegator_unable"
-    with enter(world.acorn.ref):
-        Agent.objects.filter(pk=decode(north.agent, "agt")).update(status="active")
-    assert backend.get("/v1/users").status == 200
-    api.using(north.person_key).delete(f"/v1/delegations/{parent['id']}")
-    assert backend.get("/v1/users").code == "delegation_revoked"
-    assert api.using(north.person_key).get(f"/v1/delegations/{child['id']}")["status"] == "revoked"
 
 
 def test_a_delegate_sees_what_is_about_it(world: World, api: Api) -> None:

@@ -42,3 +42,29 @@ def test_keys_that_rotated_each_other_end_the_line(world: World) -> None:
     assert [(key["id"], key["depth"]) for key in line["keys"]] == [(two["id"], 1)]
     assert person.delete(f"/v1/keys/{one['id']}").status == 204
     assert person.get(f"/v1/keys/{one['id']}/lineage")["alive"] == 0
+
+
+def test_the_clients_of_a_line(world: World) -> None:
+    """Those that were registered with one of its keys, here and abroad, and those whose secret one of them knows."""
+    builders, north = world.builders, world.acorn.parties["north"]
+    asked = {"name": "Nightly", "grants": ["client_credentials"], "scopes": ["users:read"]}
+    first = Api(builders.agent_key).post("/v1/keys", EVERYTHING)
+    here = Api(first["secret"]).post("/v1/oauth-clients", {**asked, "service_account": builders.service})
+    away = Api(first["secret"]).sending(packmule_environment=world.acorn.name)
+    abroad = away.post("/v1/oauth-clients", {**asked, "service_account": north.service})
+    second = Api(first["secret"]).post("/v1/keys", EVERYTHING)
+    others = Api(builders.person_key).post(
+        "/v1/oauth-clients", {**asked, "service_account": builders.service}
+    )
+    assert Api(second["secret"]).post(f"/v1/oauth-clients/{others['id']}/rotate-secret").status == 200
+
+    line = Api(builders.person_key).get(f"/v1/keys/{first['id']}/lineage")
+    told = {one["id"]: (one["depth"], one["tenant"], one["minted_by"]) for one in line["clients"]}
+    person_key = Api(builders.person_key).get("/v1/whoami")["credential"]["id"]
+    assert told == {
+        here["id"]: (1, "console", first["id"]),
+        abroad["id"]: (1, world.acorn.name, first["id"]),
+        others["id"]: (2, "console", person_key),
+    }
+    theirs = Api(world.rivals.person_key).get(f"/v1/keys/{first['id']}/lineage")
+    assert theirs.status == 404

@@ -36,6 +36,13 @@ def test_the_client_is_the_first_hop_that_nobody_trusts(
     assert client_address(meta) == client
 
 
+def test_the_header_in_which_proxies_say_it_is_a_setting(settings: Settings) -> None:
+    settings.PACKMULE_TRUSTED_PROXIES = ["10.0.0.1"]
+    settings.PACKMULE_ADDRESS_HEADER = "Clientaddress"
+    sent = {"HTTP_X_FORWARDED_FOR": "192.0.2.1", "HTTP_CLIENTADDRESS": "203.0.113.9"}
+    assert client_address({"REMOTE_ADDR": "10.0.0.1", **sent}) == "203.0.113.9"
+
+
 def test_a_key_without_networks_is_allowed_from_everywhere() -> None:
     assert is_allowed(None, [])
     assert is_allowed("203.0.113.9", [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.client import Api
+from tests.oauth import Program
 from tests.world import Party, World
 
 EVERYTHING = {"name": "made", "scopes": ["*"]}
@@ -33,6 +34,27 @@ def test_everything_that_a_key_did_and_what_it_minted_did(world: World, north: P
     assert told(north.person_key, second["id"]) == [("agents.create", 0)]
     assert told(north.person_key, north.agent_key_id)[-1] == ("keys.create", 0)
     assert told(north.person_key, north.agent_key_id)[0] == ("agents.create", 2)
+
+
+def test_so_is_what_clients_did_that_it_registered(world: World, north: Party) -> None:
+    """Also when the client is gone: the event knows by which key it was registered."""
+    asked = {
+        "name": "hidden",
+        "grants": ["client_credentials"],
+        "scopes": ["*"],
+        "service_account": north.service,
+    }
+    first = Api(north.agent_key).post("/v1/keys", EVERYTHING)
+    made = Api(first["secret"]).post("/v1/oauth-clients", asked)
+    token = Program(world.acorn, made["id"], made["secret"]).token("client_credentials")["access_token"]
+    assert Api(token).post("/v1/agents", {"name": "made by it"}).status == 201
+    did = [("agents.create", 1), ("oauth_tokens.issue", 1), ("oauth_clients.create", 0)]
+    assert told(north.person_key, first["id"]) == did
+    assert told(north.person_key, north.agent_key_id)[0] == ("agents.create", 2)
+    assert Api(north.person_key).delete(f"/v1/oauth-clients/{made['id']}").status == 204
+    assert told(north.person_key, first["id"]) == did
+    [event] = Api(north.person_key).get("/v1/audit?operation=agents.create")["data"]
+    assert event["credential"]["minted_by"] == first["id"]
 
 
 def test_a_dead_key_is_told_of_too(world: World, north: Party) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of this room share: catching the mail, and getting people into organizations."""
+"""What the tests of this room share: catching the mail, inviting, and getting people into organizations."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from apps.apikeys.models import KeyKind
 from apps.core import clock
 from apps.core.ids import decode
 from apps.core.scopes import Scopes
-from apps.orgs.models import Membership
+from apps.orgs.models import Invitation, Membership
 from apps.tenancy.walls import enter
-from tests.world import Party, Space
+from tests.client import Api
+from tests.world import Party, Space, World
+
+STRANGER = "stranger@nowhere.test"
 
 
 @dataclass
@@ -75,3 +78,16 @@ def key_of(space: Space, user_id: str, scopes: tuple[str, ...] = ("*",)) -> str:
             expires_at=clock.now() + timedelta(days=1),
             minter=None,
         ).secret
+
+
+def invited(api: Api, party: Party, **body: Any) -> str:
+    """The id of an invitation into the party's organization, of the stranger and as a viewer unless `body` differs."""
+    answer = api.post(f"{one(party)}/invitations", {"email": STRANGER, "role": "viewer", **body})
+    assert answer.status == 201, answer
+    return str(answer["id"])
+
+
+def change(world: World, **columns: Any) -> None:
+    """Let time or somebody else have changed the newest invitation."""
+    with enter(world.acorn.ref):
+        Invitation.objects.filter(pk=Invitation.objects.latest("created_at", "id").pk).update(**columns)

@@ -1,4 +1,4 @@
-"""Invitations: how people come into an organization, and every way in which that is tried without a right to."""
+"""Invitations: how people come into an organization, and what a link is not good for."""
 
 from __future__ import annotations
 
@@ -12,32 +12,17 @@ import pytest
 from django.core import mail
 from django.db import connections, transaction
 
-from apps.accounts.models import Agent, ServiceAccount, User
+from apps.accounts.models import User
 from apps.core import clock
 from apps.core.ids import decode
 from apps.orgs import errors
-from apps.orgs.joining import accept_for_new_person, peek_invitation
+from apps.orgs.joining import accept, peek_invitation
 from apps.orgs.models import Invitation, Membership, TeamMember
-from apps.orgs.tests.post import Post, joined, one
+from apps.orgs.tests.post import STRANGER, Post, change, invited, joined, key_of, one
 from apps.tenancy.walls import NO_ORGANIZATION, enter
 from tests.client import Api
 from tests.sweep.traces import texts_of
-from tests.world import Party, World
-
-STRANGER = "stranger@nowhere.test"
-
-
-def invited(api: Api, party: Party, **body: Any) -> str:
-    answer = api.post(f"{one(party)}/invitations", {"email": STRANGER, "role": "viewer", **body})
-    assert answer.status == 201, answer
-    return str(answer["id"])
-
-
-def change(world: World, **columns: Any) -> None:
-    """Let time or somebody else have changed the newest invitation."""
-    with enter(world.acorn.ref):
-        Invitation.objects.filter(pk=Invitation.objects.latest("created_at", "id").pk).update(**columns)
-
+from tests.world import World
 
 # The way in.
 
@@ -122,8 +107,8 @@ def test_a_new_person_joins_as_they_sign_up(world: World, api: Api, post: Post) 
     with enter(world.acorn.ref), transaction.atomic():
         other = User.objects.create_user("other@far.test")
         with pytest.raises(errors.InvitationForAnother):
-            accept_for_new_person(other, post.token)
-        seat = accept_for_new_person(User.objects.create_user("New@far.test"), post.token)
+            accept(other, post.token)
+        seat = accept(User.objects.create_user("New@far.test"), post.token)
         assert (seat.role, seat.organization.slug) == ("viewer", "north")
         with pytest.raises(errors.InvitationUsed):
             peek_invitation(post.token)
@@ -259,8 +244,6 @@ def test_a_machine_accepts_nothing(world: World, api: Api, post: Post, who: str)
 
 
 def test_a_key_with_few_scopes_joins_nothing(world: World, api: Api, post: Post) -> None:
-    from apps.orgs.tests.post import key_of
-
     north = world.acorn.parties["north"]
     invited(api.using(north.person_key), north)
     narrow = api.using(key_of(world.acorn, world.acorn.stranger, ("users:read",)))
@@ -284,132 +267,6 @@ def test_a_builder_away_is_nobody_whom_a_customer_invited(world: World, api: Api
     invited(api.using(north.person_key), north, email="owner@acorn.test")
     away = api.using(world.builders.person_key).sending(packmule_environment=world.acorn.name)
     assert away.post("/v1/invitations/accept", {"token": post.token}).code == "person_needed"
-
-
-# Climbing by invitation, and inviters who are no more what they were.
-
-
-@pytest.mark.parametrize("who", ["agent_key", "service_key"])
-def test_a_machine_invites_within_its_role(world: World, api: Api, post: Post, who: str) -> None:
-    north = world.acorn.parties["north"]
-    me = api.using(str(getattr(north, who)))
-    assert (
-        me.post(f"{one(north)}/invitations", {"email": STRANGER, "role": "owner"}).code == "role_exceeds_own"
-    )
-    invited(me, north, role="admin")
-    accepted = api.using(world.acorn.stranger_key).post("/v1/invitations/accept", {"token": post.token})
-    assert accepted["role"] == "admin"
-
-
-def test_a_narrow_key_invites_viewers_alone(world: World, api: Api, post: Post) -> None:
-    from apps.orgs.tests.post import key_of
-
-    north = world.acorn.parties["north"]
-    narrow = api.using(key_of(world.acorn, north.person, ("invitations:write",)))
-    refused = narrow.post(f"{one(north)}/invitations", {"email": STRANGER, "role": "admin"})
-    assert (refused.status, refused.code) == (403, "credential_too_narrow")
-    invited(narrow, north)
-
-
-def test_a_lesser_role_neither_sends_nor_takes_back_a_higher_invitation(
-    world: World, api: Api, post: Post
-) -> None:
-    north = world.acorn.parties["north"]
-    path = f"{one(north)}/invitations/{invited(api.using(north.person_key), north, role='owner')}"
-    change(world, sent_at=clock.now() - timedelta(minutes=2))
-    admin = api.using(north.agent_key)
-    assert admin.post(f"{path}/resend").code == "role_exceeds_own"
-    assert admin.delete(path).code == "role_exceeds_own"
-    assert api.using(north.viewer_key).get(path).status == 200
-    assert api.using(north.viewer_key).delete(path).code == "role_missing"
-
-
-@pytest.mark.parametrize("what", ["removed", "suspended", "lowered"])
-def test_an_inviter_who_is_no_more_what_they_were_makes_it_void(
-    world: World, api: Api, post: Post, what: str
-) -> None:
-    north = world.acorn.parties["north"]
-    seat, key = joined(world.acorn, north, "boss@north.test", "admin")
-    invited(api.using(key), north, role="admin")
-    owner, path = api.using(north.person_key), f"{one(north)}/members/{seat}"
-    if what == "removed":
-        owner.delete(path)
-    elif what == "lowered":
-        owner.patch(path, {"role": "developer"})
-    else:
-        boss = owner.get(path)["user"]["id"]
-        assert (
-            api.using(world.acorn.root_key).post(f"/v1/users/{boss}/suspend", {"reason": "x"}).status == 200
-        )
-    stranger = api.using(world.acorn.stranger_key)
-    for verb in ("preview", "accept"):
-        refused = stranger.post(f"/v1/invitations/{verb}", {"token": post.token})
-        assert (refused.status, refused.code) == (409, "invitation_void")
-    change(world, sent_at=clock.now() - timedelta(minutes=2))
-    invitation = owner.get(f"{one(north)}/invitations")["data"][0]["id"]
-    assert owner.post(f"{one(north)}/invitations/{invitation}/resend").status == 200
-    assert stranger.post("/v1/invitations/accept", {"token": post.token}).status == 200, (
-        "the owner vouches now"
-    )
-
-
-@pytest.mark.parametrize("what", ["removed", "suspended", "lowered"])
-def test_so_does_a_machine(world: World, api: Api, post: Post, what: str) -> None:
-    north = world.acorn.parties["north"]
-    invited(api.using(north.agent_key), north, role="admin")
-    with enter(world.acorn.ref):
-        agent = Agent.objects.filter(pk=decode(north.agent, "agt"))
-        if what == "removed":
-            Agent.objects.filter(pk=decode(north.agent, "agt")).delete()
-        else:
-            agent.update(**({"role": "viewer"} if what == "lowered" else {"status": "suspended"}))
-    refused = api.using(world.acorn.stranger_key).post("/v1/invitations/accept", {"token": post.token})
-    assert refused.code == "invitation_void"
-
-
-def test_a_role_that_was_widened_meanwhile_is_beyond_the_inviter(world: World, api: Api, post: Post) -> None:
-    """Who invited as a helper did not invite as what the helper's role has become."""
-    north = world.acorn.parties["north"]
-    owner = api.using(north.person_key)
-    body = {"slug": "helper", "name": "Helper", "permissions": ["agents:read"]}
-    role = owner.post(f"{one(north)}/roles", body)["id"]
-    lead = {"slug": "lead", "name": "Lead", "permissions": ["agents:read", "invitations:write"]}
-    owner.post(f"{one(north)}/roles", lead)
-    _, key = joined(world.acorn, north, "lead@north.test", "lead")
-    invited(api.using(key), north, role="helper")
-    owner.patch(f"{one(north)}/roles/{role}", {"permissions": ["agents:write"]})
-    refused = api.using(world.acorn.stranger_key).post("/v1/invitations/accept", {"token": post.token})
-    assert refused.code == "invitation_void"
-
-
-def test_a_backend_invites_the_first_owner_and_no_further_one(world: World, api: Api, post: Post) -> None:
-    root = api.using(world.acorn.root_key)
-    backend = root.post("/v1/service-accounts", {"name": "Backend", "role": "admin"})["id"]
-    key = {"name": "backend", "scopes": ["*"], "expires_in_days": 1}
-    me = api.using(root.post(f"/v1/service-accounts/{backend}/keys", key)["secret"])
-    path = f"/v1/organizations/{me.post('/v1/organizations', {'name': 'East'})['id']}"
-    assert me.post(f"{path}/invitations", {"email": STRANGER, "role": "owner"}).status == 201
-    first = post.token
-    assert me.post(f"{path}/invitations", {"email": "other@far.test", "role": "owner"}).status == 201
-    stranger = api.using(world.acorn.stranger_key)
-    assert stranger.post("/v1/invitations/accept", {"token": first})["role"] == "owner"
-    with enter(world.acorn.ref), transaction.atomic(), pytest.raises(errors.InvitationVoid):
-        accept_for_new_person(User.objects.create_user("other@far.test"), post.token)
-    with enter(world.acorn.ref):
-        ServiceAccount.objects.filter(name="Backend").update(status="suspended")
-
-
-def test_a_builder_invites_into_a_customer_while_they_are_in_the_company(
-    world: World, api: Api, post: Post
-) -> None:
-    north, company = world.acorn.parties["north"], world.builders
-    seat, key = joined(world.console, company, "colleague@acorn.test", "admin")
-    away = api.using(key).sending(packmule_environment=world.acorn.name)
-    invited(away, north, role="admin")
-    stranger = api.using(world.acorn.stranger_key)
-    assert stranger.post("/v1/invitations/preview", {"token": post.token}).status == 200
-    assert api.using(company.person_key).delete(f"{one(company)}/members/{seat}").status == 204
-    assert stranger.post("/v1/invitations/accept", {"token": post.token}).code == "invitation_void"
 
 
 def test_what_belongs_to_others_is_named_in_no_invitation(world: World, api: Api, post: Post) -> None:
@@ -441,6 +298,21 @@ def test_a_team_that_went_meanwhile_hinders_nobody(world: World, api: Api, post:
     )
 
 
+def test_who_is_in_its_team_already_joins_all_the_same(world: World, api: Api, post: Post) -> None:
+    north = world.acorn.parties["north"]
+    owner = api.using(north.person_key)
+    slugs = ("kitchen", "bar")
+    teams = [owner.post(f"{one(north)}/teams", {"slug": slug, "name": slug})["id"] for slug in slugs]
+    invited(owner, north, email="new@far.test", teams=teams)
+    seat, key = joined(world.acorn, north, "new@far.test", "viewer")
+    assert owner.post(f"{one(north)}/teams/{teams[0]}/members", {"membership": seat}).status == 201
+    accepted = api.using(key).post("/v1/invitations/accept", {"token": post.token})
+    assert (accepted.status, accepted["id"]) == (200, seat)
+    for team in teams:
+        members = owner.get(f"{one(north)}/teams/{team}/members")["data"]
+        assert [member["user"]["email"] for member in members] == ["new@far.test"]
+
+
 def test_accepting_twice_at_once_makes_one_member(committing: World, post: Post) -> None:
     """Both transactions really commit. The organization is this test's own."""
     space, root = committing.acorn, Api(committing.acorn.root_key)
@@ -448,7 +320,7 @@ def test_accepting_twice_at_once_makes_one_member(committing: World, post: Post)
     assert root.post(f"{path}/invitations", {"email": STRANGER, "role": "viewer"}).status == 201
     started = Barrier(2)
 
-    def accept(_: int) -> str:
+    def take(_: int) -> str:
         try:
             started.wait(5)
             return Api(space.stranger_key).post("/v1/invitations/accept", {"token": post.token}).code
@@ -457,7 +329,7 @@ def test_accepting_twice_at_once_makes_one_member(committing: World, post: Post)
 
     try:
         with ThreadPoolExecutor(2) as pool:
-            assert sorted(pool.map(accept, range(2))) == ["", "invitation_used"]
+            assert sorted(pool.map(take, range(2))) == ["", "invitation_used"]
         with enter(space.ref):
             assert Membership.objects.filter(user_id=decode(space.stranger, "usr")).count() == 1
     finally:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from apps.orgs.tests.post import joined
 from tests.client import Api
 from tests.world import Party, World
 
@@ -147,7 +148,7 @@ def test_a_list_costs_the_same_however_long_it_is(
     north = world.acorn.parties["north"]
     me = api.using(north.person_key)
     for number in range(4):
-        me.post("/v1/users", {"email": f"member{number}@north.test"})
+        joined(world.acorn, north, f"member{number}@north.test", "viewer")
     me.get(members_path(north))
     with django_assert_max_num_queries(4):
         assert len(me.get(members_path(north))["data"]) == 6

@@ -111,13 +111,33 @@ def test_only_who_configures_the_tenant_reads_or_writes(world: World, api: Api) 
             client.post(f"{PATH}/preview"),
         ):
             assert answer.status == 403, answer
-    away = api.using(world.builders.agent_key).sending(packmule_environment="acorn/production")
+    away = api.using(world.builders.person_key).sending(packmule_environment="acorn/production")
     assert put(away, OWN).status == 200
     viewer = api.using(world.builders.viewer_key).sending(packmule_environment="acorn/production")
     assert viewer.get(PATH)["subject"] == OWN["subject"]
     assert put(viewer, OWN).code == "role_missing"
     assert api.using(world.birch.root_key).get(PATH)["is_default"] is True
     assert put(api.using(world.builders.agent_key), OWN).code == "configuration_of_tenant"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_agent_writes_what_opens_an_account_in_a_protected_environment(
+    world: World, api: Api, kind: str
+) -> None:
+    """It could have people send it their code, or hand it their link."""
+    path = f"/v1/mail-templates/{kind}"
+    text = {
+        "subject": "Hello",
+        "text": " ".join(f"{{{{ {name} }}}}" for name in KINDS[kind].needs) or "Hello",
+    }
+    away = api.sending(packmule_environment="acorn/production")
+    agent = put(away.using(world.builders.agent_key), text, path)
+    if kind in ("confirm_email", "sign_in_code", "reset_password", "invitation"):
+        assert (agent.status, agent.code) == (403, "leading_needs_person")
+        assert kind in agent["detail"]
+    else:
+        assert agent.status == 200, agent
+    assert put(away.using(world.builders.person_key), text, path).status == 200
 
 
 def test_the_trail_tells_of_a_new_text(root: Api) -> None:

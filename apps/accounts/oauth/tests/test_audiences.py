@@ -143,6 +143,15 @@ def test_organizations_and_expectations_count_as_with_keys(world: World, api: Ap
     check_refusal(using.sending(packmule_expect_tenant="console").get("/v1/agents"), 409, "tenant_mismatch")
 
 
+def test_a_token_is_no_way_around_a_second_factor(world: World, api: Api) -> None:
+    token = give(world.acorn, ["*"], user=world.acorn.parties["north"].person)
+    root = api.using(world.acorn.root_key)
+    assert api.using(token).get("/v1/agents").status == 200
+    assert root.patch("/v1/sign-in-settings", {"second_factor_for": ["owner"]}).status == 200
+    check_refusal(api.using(token).get("/v1/agents"), 403, "second_factor_needed")
+    assert api.using(token).get("/v1/whoami").status == 200
+
+
 def test_a_token_is_one_credential(world: World, api: Api) -> None:
     north = world.acorn.parties["north"]
     token = give(world.acorn, ["*"], user=north.person)
@@ -157,7 +166,7 @@ def test_a_token_is_one_credential(world: World, api: Api) -> None:
 def test_what_is_no_access_token_says_what_it_is(world: World, api: Api) -> None:
     token = give(world.acorn, ["*"], user=world.acorn.parties["north"].person)
     refresh = give(world.acorn, ["*"], user=world.acorn.parties["north"].person, kind="rt")
-    secret = texts.client_secret(decode(world.acorn.parties["north"].id, "org"))
+    secret = texts.client_secret(world.acorn.ref.id, decode(world.acorn.parties["north"].id, "org"))
     for text, code in (
         (token[:-1], "token_broken"),
         (token + "x", "token_broken"),

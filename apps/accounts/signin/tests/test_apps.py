@@ -85,9 +85,21 @@ def test_a_code_is_taken_once(world: World) -> None:
     assert second_step(world, code).codes == ["incorrect_code"]
 
 
+def test_the_code_that_added_the_app_is_used_up(world: World) -> None:
+    """Who looks over somebody's shoulder while they add it does not sign in with what they saw."""
+    front = somebody(world.acorn)
+    front.confirm_it_is_me()
+    secret = front.get(APP).body["meta"]["secret"]
+    code = totp(secret)
+    assert front.post(APP, code=code).status == 200
+    assert second_step(world, code).codes == ["incorrect_code"]
+    assert second_step(world, totp(secret, steps=1)).status == 200
+
+
 @pytest.mark.parametrize(("steps", "status"), [(-2, 400), (-1, 200), (0, 200), (1, 200), (2, 400)])
 def test_a_telephone_may_be_half_a_minute_off(world: World, travel: Travel, steps: int, status: int) -> None:
     secret = somebody(world.acorn).add_app()
+    travel(timedelta(seconds=2 * STEP))
     assert second_step(world, totp(secret, steps=steps)).status == status
 
 

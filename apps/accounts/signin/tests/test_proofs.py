@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-from apps.accounts.signin.tests.headless import PASSWORD, Answer, Configure, FrontEnd, Travel, somebody
+from apps.accounts.models import User
+from apps.accounts.signin.tests.headless import ADA, PASSWORD, Answer, Configure, FrontEnd, Travel, somebody
+from apps.orgs.models import Membership, Role
+from apps.tenancy.walls import enter
+from tests.client import Api
 from tests.standins.authenticator import totp
 from tests.world import World
 
@@ -116,12 +120,53 @@ def test_taking_it_away_again_closes_the_door(world: World, configure: Configure
     assert front.api.get("/v1/agents").code == "second_factor_needed"
 
 
+def test_a_key_of_ones_own_is_no_way_around_it(world: World, configure: Configure) -> None:
+    front = somebody(world.acorn)
+    made = front.api.post("/v1/keys", {"name": "mine", "scopes": ["*"]})
+    key = Api(made["secret"])
+    assert key.get("/v1/agents").status == 200
+    configure(second_factor_for=["owner"])
+    refused = key.get("/v1/agents")
+    assert (refused.status, refused.code) == (403, "second_factor_needed")
+    assert key.get("/v1/whoami").status == 200
+    front.add_app()
+    assert key.get("/v1/agents").status == 200
+
+
 def test_other_roles_and_tenants_are_not_asked(world: World, configure: Configure) -> None:
     front, twin = somebody(world.acorn), somebody(world.birch)
     configure(second_factor_for=["admin", "viewer"])
     assert front.api.get("/v1/agents").status == 200
     configure(second_factor_for=["owner"])
     assert twin.api.get("/v1/agents").status == 200
+
+
+@pytest.mark.parametrize(
+    ("named", "permissions", "asked"),
+    [
+        (["owner", "admin", "developer", "viewer"], ["agents:read"], True),
+        (["owner", "admin"], ["agents:read", "members:write"], True),
+        (["owner", "admin"], ["agents:write"], False),
+        (["admin"], ["members:write"], True),
+        (["owner"], ["members:write", "policy:write"], False),
+        (["owner"], ["organizations:own"], True),
+        ([], ["organizations:own"], False),
+    ],
+)
+def test_an_organizations_own_role_is_asked_by_what_it_allows(
+    world: World, configure: Configure, named: list[str], permissions: list[str], asked: bool
+) -> None:
+    """No tenant knows the roles of its customers by name, and none of them is a way around what it asks for."""
+    north = world.acorn.parties["north"]
+    front = somebody(world.acorn)
+    with enter(world.acorn.ref):
+        own = [*permissions, "agents:read"]
+        Role.objects.create(organization_id=north.uuid, slug="boss", name="Boss", permissions=own)
+        Membership.objects.create(organization_id=north.uuid, user=User.objects.get(email=ADA), role="boss")
+    configure(second_factor_for=named)
+    there = front.api.sending(packmule_organization=north.id)
+    answer = there.get("/v1/agents")
+    assert (answer.status, answer.code) == ((403, "second_factor_needed") if asked else (200, ""))
 
 
 def test_recovery_codes_are_no_second_factor_by_themselves(world: World, configure: Configure) -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.test import Client
 
+from apps.accounts.models import User
+from apps.accounts.signin.sessions import MOST_SHOWN
 from apps.accounts.signin.tests.headless import ADA, Configure, FrontEnd, Travel, is_in, somebody, trail_of
 from apps.core.ids import encode
+from apps.tenancy.walls import enter
 from tests.client import Api
+from tests.sessions import begin_session
 from tests.world import World
 
 
@@ -56,6 +61,27 @@ def test_all_others_are_ended(world: World) -> None:
     first, second, third = devices(world)
     assert second.api.post("/v1/sessions/revoke-others")["ended"] == 2
     assert [is_in(one) for one in (first, second, third)] == [False, True, False]
+
+
+def test_also_those_that_the_list_is_too_short_for(world: World) -> None:
+    """A thief's session is the oldest as soon as its owner has signed in often enough."""
+    front, more = somebody(world.acorn), MOST_SHOWN + 1
+    with enter(world.acorn.ref):
+        person = User.objects.get(email=ADA)
+    oldest = listed(front)
+    tokens = [begin_session(world.acorn, person) for _ in range(more)]
+    newest = Api(None, host=world.acorn.host).sending(x_session_token=tokens[-1])
+    assert len(newest.get("/v1/sessions")["data"]) == MOST_SHOWN
+    assert newest.delete(f"/v1/sessions/{next(iter(oldest.values()))}").status == 204
+    assert not is_in(front)
+    assert newest.post("/v1/sessions/revoke-others")["ended"] == more - 1
+    assert newest.get("/v1/whoami").status == 200
+    with enter(world.acorn.ref):
+        assert UserSession.objects.filter(user=person).count() == 1
+    for _ in range(more):
+        begin_session(world.acorn, person)
+    path = f"/v1/users/{person.public_id}/end-sessions"
+    assert Api(world.acorn.root_key).post(path, {"reason": "stolen"})["ended"] == more + 1
 
 
 def test_a_session_that_is_over_or_somebody_elses_is_not_there(world: World) -> None:
@@ -123,7 +149,7 @@ def test_the_trail_tells_what_a_session_did(world: World) -> None:
     assert front.api.post("/v1/organizations", {"slug": "more", "name": "More"}).status == 201
     told = Api(world.acorn.root_key).get(f"/v1/audit?credential={shown}")["data"]
     assert [entry["operation"] for entry in told] == ["organizations.create"]
-    assert told[0]["credential"] == {"id": shown, "kind": "session", "chain": []}
+    assert told[0]["credential"] == {"id": shown, "kind": "session", "minted_by": None, "chain": []}
 
 
 def test_the_page_shows_them_too(world: World) -> None:

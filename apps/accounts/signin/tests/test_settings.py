@@ -153,6 +153,27 @@ def test_only_who_configures_the_tenant_reads_or_writes(world: World, api: Api) 
     assert [answer.status for answer in both(away.using(world.builders.agent_key))] == [200, 200]
 
 
+@pytest.mark.parametrize("field", ["home_url", "new_password_url", "invitation_url", "error_url"])
+def test_no_agent_says_where_people_are_led_in_a_protected_environment(
+    world: World, api: Api, field: str
+) -> None:
+    """Whoever names the page of new passwords reads the keys that are mailed, and is then anybody."""
+    page = {field: "https://evil.example/{key}{token}"}
+    away = api.sending(packmule_environment="acorn/production")
+    agent = away.using(world.builders.agent_key)
+    program = agent.post("/v1/service-accounts", {"name": "a helper", "role": "admin"})["id"]
+    path = f"/v1/service-accounts/{program}/keys"
+    through = api.using(agent.post(path, {"name": "through", "scopes": ["*"]})["secret"])
+    for client in (agent, through):
+        refused = client.patch(PATH, {"session_hours": 8, **page})
+        assert (refused.status, refused.code) == (403, "leading_needs_person")
+        assert field in refused["detail"]
+        assert client.get(PATH)[field] == ""
+    assert agent.patch(PATH, {"session_hours": 8}).status == 200
+    assert away.using(world.builders.person_key).patch(PATH, page).status == 200
+    assert agent.patch(PATH, {field: ""}).status == 200, "back to the platform's own page"
+
+
 def test_the_trail_tells_who_changed_it(root: Api) -> None:
     root.patch(PATH, {"sign_up": "closed"})
     (told,) = root.get("/v1/audit?operation=sign_in_settings.update")["data"]
