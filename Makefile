@@ -14,21 +14,22 @@ PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-chec
 PYTEST = .venv/bin/python -m pytest -q
 MANAGE = .venv/bin/python manage.py
 
-.PHONY: help up test check format browser schema faults slow bench lock clean
+.PHONY: help up test check format browser schema sweep faults slow bench lock clean
 
 help:
 	@echo "make up       install and start everything (PORT=$(PORT) DATA_DIR=$(DATA_DIR)); Ctrl-C stops it"
 	@echo "make test     the fast tests          make check    style, types, layers, migrations"
 	@echo "make slow     the slow tests          make browser  the admin in a real browser"
-	@echo "make schema   every route fuzzed      make faults   kill -9, twenty times"
-	@echo "make bench    what it costs           make lock     pin the requirements again"
-	@echo "make format   put the code in shape   make clean    remove .venv (never the data)"
+	@echo "make schema   every route fuzzed      make sweep    every route, every kind of credential"
+	@echo "make faults   kill -9, twenty times   make bench    what it costs"
+	@echo "make lock     pin the requirements    make format   put the code in shape"
+	@echo "make clean    remove .venv (never the data)"
 
 up: .venv/.base
 	@exec $(MANAGE) up --port "$(PORT)" --data-dir "$(DATA_DIR)"
 
 test: .venv/.test
-	$(PYTEST) -n $(JOBS) -m "not slow and not browser and not schema and not faults"
+	$(PYTEST) -n $(JOBS) -m "not slow and not browser and not schema and not sweep and not faults"
 
 slow: .venv/.test
 	$(PYTEST) -m slow
@@ -38,6 +39,9 @@ browser: .venv/.test
 
 schema: .venv/.test
 	$(PYTEST) -n $(JOBS) -m schema
+
+sweep: .venv/.test
+	$(PYTEST) -n $(JOBS) -m sweep
 
 faults: .venv/.test
 	$(PYTEST) -m faults -s

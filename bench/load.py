@@ -65,7 +65,7 @@ def generator() -> Iterator[Load]:
 def _generate(url: str, key: str, seconds: float, connections: int) -> list[float]:
     parts = urlsplit(url)
     request = (
-        f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {key}\r\n"
+        f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {key}\r\n"
         "Accept: application/json\r\nUser-Agent: bench\r\n\r\n"
     ).encode()
     selector = selectors.DefaultSelector()

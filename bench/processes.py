@@ -1,4 +1,4 @@
-"""How much processor time a server's processes took, read from /proc (0 where there is none)."""
+"""How much processor time and memory a server's processes took, read from /proc (0 where there is none)."""
 
 from __future__ import annotations
 
@@ -31,6 +31,20 @@ def seconds_of(pids: list[int]) -> float:
     """Seconds of processor time that they took so far, in user and kernel."""
     found = [_stat(pid) for pid in pids]
     return sum(int(fields[11]) + int(fields[12]) for fields in found if fields) / _TICKS
+
+
+def peak_memory(pids: list[int]) -> int:
+    """The most resident memory in bytes that one of them ever had (0 where there is no /proc)."""
+    return max((_peak(pid) for pid in pids), default=0)
+
+
+def _peak(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(found[0]) * 1024 if found else 0
 
 
 def _pids() -> list[int]:

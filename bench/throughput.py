@@ -89,7 +89,7 @@ def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> Result:
         ):
             mine = Side("Packmule", installation.url + LIST, installation.pid, installation.pid)
             sides = [mine, plain, prepared]
-            sizes = [len(_answer(side.url, key)) for side in sides]
+            sizes = [len(answer_of(side.url, key)) for side in sides]
             alternate(sides, key, rounds, seconds)
         return Result(sides, len(statements), states, sizes)
 
@@ -134,7 +134,7 @@ def alternate(sides: Sequence[Side], key: str, rounds: int, seconds: float) -> N
 def _await(url: str) -> None:
     for _ in range(200):
         try:
-            _answer(url, "")
+            answer_of(url, "")
         except URLError:
             time.sleep(0.1)
         else:
@@ -142,7 +142,8 @@ def _await(url: str) -> None:
     raise RuntimeError(f"{url} does not answer.")
 
 
-def _answer(url: str, key: str) -> bytes:
+def answer_of(url: str, key: str) -> bytes:
+    """The body of the answer to one call."""
     with urlopen(Request(url, headers={"Authorization": f"Bearer {key}"}), timeout=10) as answer:
         body: bytes = answer.read()
     return body
@@ -150,6 +151,15 @@ def _answer(url: str, key: str) -> bytes:
 
 def lines(result: Result) -> list[str]:
     """The result in Markdown."""
+    said = (
+        f"* The list costs {result.statements - result.states} queries, and {result.states} statements that set path, "
+        f"role and organization. {CONNECTIONS} connections ask."
+    )
+    return [*table(result), said]
+
+
+def table(result: Result) -> list[str]:
+    """The sides beside each other, and their ratios."""
     sides = result.sides
     rows = [
         ["", *(side.name for side in sides)],
@@ -163,11 +173,7 @@ def lines(result: Result) -> list[str]:
         ["processor time of Postgres, a request", *(_milliseconds(side.postgres) for side in sides)],
         ["bytes of the answer", *(str(size) for size in result.sizes)],
     ]
-    said = [_comparison(sides[0], other) for other in sides[1:]]
-    said.append(
-        f"* The list costs {result.statements - result.states} queries, and {result.states} statements that set path, "
-        f"role and organization. {CONNECTIONS} connections ask."
-    )
+    said = [comparison(sides[0], other) for other in sides[1:]]
     return [*(f"| {' | '.join(row)} |" for row in rows), "", *said]
 
 
@@ -175,7 +181,8 @@ def _milliseconds(values: Sequence[float]) -> str:
     return f"{statistics.median(values):.2f} ms"
 
 
-def _comparison(mine: Side, other: Side) -> str:
+def comparison(mine: Side, other: Side) -> str:
+    """The ratio of the two in a line of Markdown."""
     ratios = mine.ratios(other)
     return (
         f"* Throughput of {mine.name} over the {other.name}: **{statistics.median(ratios):.0%}** "

@@ -56,9 +56,25 @@ def public_url(name: str) -> str:
     return value
 
 
-def data_dir(default: Path) -> Path:
-    """PACKMULE_DATA_DIR, or `default`."""
-    return Path(text("PACKMULE_DATA_DIR", str(default)))
+def header(name: str, default: str) -> str:
+    """The variable `name` as the name of an HTTP header, without underscores. Raises ImproperlyConfigured."""
+    value = text(name, default)
+    if not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", value):
+        raise ImproperlyConfigured(f"{name} must be letters, digits and dashes; it is '{value[:60]}'.")
+    return value
+
+
+def scanner(name: str) -> str:
+    """The variable `name` as clamav://HOST:PORT; '' when unset. Raises ImproperlyConfigured."""
+    value = text(name).rstrip("/")
+    if value and not re.fullmatch(r"clamav://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?", value):
+        raise ImproperlyConfigured(f"{name} must be clamav://HOST:PORT; it is '{value[:60]}'.")
+    return value
+
+
+def folder(name: str, default: Path) -> Path:
+    """The folder that the variable `name` names, or `default`."""
+    return Path(text(name, str(default)))
 
 
 def login_file(name: str) -> Path:

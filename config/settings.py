@@ -9,7 +9,7 @@ from config import env, smtp
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = env.flag("PACKMULE_DEBUG")
-PACKMULE_DATA_DIR = env.data_dir(BASE_DIR / ".packmule")
+PACKMULE_DATA_DIR = env.folder("PACKMULE_DATA_DIR", BASE_DIR / ".packmule")
 
 
 def _secret_key() -> str:
@@ -45,6 +45,8 @@ PACKMULE_FAILURE_LIMIT = env.text("PACKMULE_FAILURE_LIMIT", "300/60")
 # Public keys by which a secret scanner signs its reports of leaked keys: words of id:key.
 PACKMULE_SECRET_SCANNING_KEYS = env.words("PACKMULE_SECRET_SCANNING_KEYS")
 PACKMULE_TRUSTED_PROXIES = env.words("PACKMULE_TRUSTED_PROXIES")
+# Where those say the client's address. X_Forwarded_For is the same to WSGI; a name without a dash has no such double.
+PACKMULE_ADDRESS_HEADER = env.header("PACKMULE_ADDRESS_HEADER", "X-Forwarded-For")
 PACKMULE_ADMIN_EMAIL = env.text("PACKMULE_ADMIN_EMAIL", "admin@packmule.localhost")
 PACKMULE_KEY = env.text("PACKMULE_KEY")
 # Where `manage.py login` keeps the sign-in that commands use without a key.
@@ -53,6 +55,21 @@ PACKMULE_LOGIN_FILE = env.login_file("PACKMULE_LOGIN_FILE")
 PACKMULE_MASTER_KEY = env.text("PACKMULE_MASTER_KEY")
 # Lets calls to addresses that tenants chose reach this machine itself; unprotected environments always may.
 PACKMULE_OUTBOUND_LOOPBACK = env.flag("PACKMULE_OUTBOUND_LOOPBACK")
+# Where the bytes of files lie: a folder here, or a bucket of any S3 where one is named.
+PACKMULE_STORAGE_DIR = env.folder("PACKMULE_STORAGE_DIR", PACKMULE_DATA_DIR / "files")
+# Where signed URLs of files that lie here lead, when that is not PACKMULE_PUBLIC_URL; one of PACKMULE_HOSTS.
+PACKMULE_STORAGE_URL = env.public_url("PACKMULE_STORAGE_URL")
+# How many uploads and downloads a web process makes at a time; the rest of its 8 threads is for calls.
+PACKMULE_STORAGE_TRANSFERS = env.integer("PACKMULE_STORAGE_TRANSFERS", 5)
+PACKMULE_S3_BUCKET = env.text("PACKMULE_S3_BUCKET")
+PACKMULE_S3_ENDPOINT = env.public_url("PACKMULE_S3_ENDPOINT")
+PACKMULE_S3_REGION = env.text("PACKMULE_S3_REGION", "us-east-1")
+PACKMULE_S3_ACCESS_KEY = env.text("PACKMULE_S3_ACCESS_KEY")
+PACKMULE_S3_SECRET_KEY = env.text("PACKMULE_S3_SECRET_KEY")
+# The bucket in the path instead of the host, as most servers but Amazon's have it.
+PACKMULE_S3_PATH_STYLE = env.flag("PACKMULE_S3_PATH_STYLE", default=bool(PACKMULE_S3_ENDPOINT))
+# Looks at every file before anybody gets it: clamav://HOST:PORT of a clamd. Without one, files are not looked at.
+PACKMULE_SCANNER = env.scanner("PACKMULE_SCANNER")
 # Whether strangers may sign up on the console. In environments the product's customers always may.
 PACKMULE_OPEN_SIGNUP = env.flag("PACKMULE_OPEN_SIGNUP")
 

@@ -15,6 +15,8 @@ api = [
     path("", include("apps.orgs.api")),
     path("", include("apps.applications.api")),
     path("", include("apps.console.handoff.api")),
+    path("", include("apps.data.api")),
+    path("", include("apps.storage.api")),
     path("", include("apps.policy.api")),
     path("", include("apps.audit.api")),
 ]
@@ -27,11 +29,12 @@ everywhere: list[URLPattern | URLResolver] = [
     path("openapi.json", schema.openapi_view),
     path("llms.txt", reference.llms_view),
     path("docs/<path:page>", reference.page_view),
-    path("accounts/delegations/", include("apps.apikeys.delegations.urls")),
+    path("accounts/", include("apps.apikeys.delegations.urls")),
     path("accounts/", include("apps.accounts.signin.urls")),
     path("_allauth/", include("apps.accounts.signin.offered")),
     path("_allauth/", include("allauth.headless.urls")),
     path("", include("apps.accounts.oauth.urls")),
+    path("", include("apps.storage.stores.urls")),
 ]
 urlpatterns = [*everywhere, path("admin/", site.urls), path("operator/", operators.urls)]
 

@@ -22,8 +22,10 @@ class Answer:
 
     @property
     def body(self) -> Any:
-        """The JSON document; None when there is no body."""
-        return orjson.loads(self.response.content) if self.response.content else None
+        """The JSON document; None when there is no body, or one of another kind."""
+        kind = self.headers.get("Content-Type", "").partition(";")[0]
+        is_json = kind in ("application/json", "application/problem+json")
+        return orjson.loads(self.response.content) if is_json and self.response.content else None
 
     def __getitem__(self, name: str) -> Any:
         return self.body[name]
@@ -35,6 +37,15 @@ class Answer:
 
     def __repr__(self) -> str:
         return f"<{self.status} {self.response.content[:600]!r}>"
+
+
+def whole(response: Any) -> HttpResponse:
+    """An answer that came bit by bit as one that came at once."""
+    if not response.streaming:
+        return cast(HttpResponse, response)
+    return HttpResponse(
+        b"".join(response.streaming_content), status=response.status_code, headers=dict(response.items())
+    )
 
 
 class Api:
@@ -81,9 +92,9 @@ class Api:
         response = client.generic(
             method, path, content, content_type=kind, headers=sent, SERVER_NAME=self.host
         )
-        answer = Answer(cast(HttpResponse, response))
+        answer = Answer(whole(response))
         if path.startswith("/v1/") and method != "OPTIONS":
-            check_answer(method, path, answer.status, answer.headers, response.content)
+            check_answer(method, path, answer.status, answer.headers, answer.response.content)
         return answer
 
     def get(self, path: str, **headers: str) -> Answer:

@@ -19,6 +19,8 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from tests.client import Api
+from tests.standins import s3
+from tests.standins.s3 import S3Server
 
 SPARES = 4
 #: The same in every session, for a server that outlives them.
@@ -32,6 +34,13 @@ def pytest_configure() -> None:
     settings.WHITENOISE_AUTOREFRESH = True
     settings.PACKMULE_MASTER_KEY = MASTER_KEY
     settings.PACKMULE_LOGIN_FILE = Path(os.devnull) / "login.json"  # nobody's own sign-in
+
+
+@pytest.fixture(scope="session", autouse=True)
+def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the bytes of the tests' files lie."""
+    settings.PACKMULE_STORAGE_DIR = tmp_path_factory.mktemp("files")
+    return Path(settings.PACKMULE_STORAGE_DIR)
 
 
 @contextmanager
@@ -98,3 +107,12 @@ def committing(django_db_setup: Any, django_db_blocker: DjangoDbBlocker) -> Iter
     with django_db_blocker.unblock():
         yield django_db_setup
         connections.close_all()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A real S3 server with an empty bucket, for the session."""
+    if s3.program() is None:
+        pytest.skip("There is no build of the S3 server for this machine.")
+    with s3.serving() as server:
+        yield server

@@ -226,10 +226,13 @@ def test_a_second_backend_account_stops_no_minting(world: Any) -> None:
 
 
 def test_a_narrow_credential_makes_no_admin(world: Any) -> None:
-    narrow = Api(mint(world.builders.agent_key, scopes=["users:write", "members:write"])["secret"])
-    person = narrow.post("/v1/users", {"email": "puppet@attack.test"})["id"]
-    path = f"/v1/organizations/{world.builders.id}/members"
-    seat = next(one for one in narrow.get(path, limit="200")["data"] if one["user"]["id"] == person)
+    narrow = Api(mint(world.builders.agent_key, scopes=["invitations:write", "members:write"])["secret"])
+    place = f"/v1/organizations/{world.builders.id}"
+    puppet = {"email": "puppet@attack.test", "role": "admin"}
+    assert narrow.post(f"{place}/invitations", puppet).code == "credential_too_narrow"
+    path = f"{place}/members"
+    seats = narrow.get(path, limit="200")["data"]
+    seat = next(one for one in seats if one["user"]["email"].startswith("viewer@"))
     assert narrow.patch(f"{path}/{seat['id']}", {"role": "admin"}).status == 403
 
 

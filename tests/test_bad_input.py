@@ -25,7 +25,9 @@ from tests.sweep.stage import Stage, raised, undone
 from tests.world import World
 
 ROUTES = routes()
-WITH_BODY = [route for route in ROUTES if route.method in ("POST", "PUT", "PATCH")]
+WITH_BODY = [
+    route for route in ROUTES if route.method in ("POST", "PUT", "PATCH") and not route.operation.takes
+]
 WITH_INPUT = [route for route in WITH_BODY if route.operation.input]
 LISTS = [route for route in ROUTES if route.operation.lists]
 NAMES = "public", "pg_catalog", "information_schema", "console", "pg-toast", "t_01kaaaaaaaaaaaaaaaaaaaaaaa"
@@ -62,7 +64,7 @@ class Trying:
         """Send the call with these differences; the problem that has to come back."""
         filled = Filled(
             path or self.filled.path, self.filled.body if body is None else body,
-            self.filled.query | (query or {}), self.filled.cell,
+            self.filled.query | (query or {}), self.filled.cell, media_type=self.filled.media_type,
         )  # fmt: skip
         with undone():
             answer = self.stage.send(self.route.method, filled, self.caller, raw, **headers)
@@ -100,6 +102,8 @@ def test_a_method_that_is_not_taken_names_those_that_are(stage: Stage, route: Ro
 
 @each_route
 def test_an_answer_in_another_form_is_not_offered(trying: Trying) -> None:
+    if trying.route.operation.redirects or trying.route.operation.streams:
+        pytest.skip("What it leads to may be of any form.")
     trying.refused(406, "not_acceptable", accept="text/csv")
 
 
@@ -176,7 +180,8 @@ def test_an_empty_body_is_refused_where_something_is_needed(trying: Trying) -> N
 
 def _wrong_for(field: drf.Field[Any, Any, Any, Any]) -> list[Any]:
     """Values of every JSON type that `field` does not take."""
-    taken: tuple[type, ...] = getattr(field, "takes", (str,))
+    inside = isinstance(field, drf.Serializer)
+    taken: tuple[type, ...] = (dict,) if inside else getattr(field, "takes", (str,))
     samples: list[Any] = [7, 7.5, "text", [], {}]
     wrong = [sample for sample in samples if not isinstance(sample, taken)]
     return wrong if bool in taken else [*wrong, True]

@@ -33,6 +33,10 @@ _ONE_MORE = {
     "invitations.list": "the organization has to be there, for who does not act in it",
     "teams.list": "the organization has to be there, for who does not act in it",
     "teams.members": "the team has to be there",
+    "records.list": "the collection says what its records are like, and who reads them",
+    "collections.versions": "the collection has to be there",
+    "files.versions": "the file has to be there",
+    "files.derivatives": "the file has to be there",
     "timeline.get": "a thing of which nothing is told is answered with 404",
 }
 #: Callers who cost one more, and for what.

@@ -13,7 +13,7 @@ from bench.installation import folder, running
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _LINK = re.compile(r"\]\((?!https?:|#|/)([^)#]+)")
-_VARIABLE = re.compile(r"PACKMULE_[A-Z_]+[A-Z]")
+_VARIABLE = re.compile(r"PACKMULE_[A-Z0-9_]+[A-Z]")
 #: Prints each answer's status after it, on a line of its own.
 CURL = 'curl() { command curl -w "\\n\\n<%{http_code}>\\n" "$@"; }'
 #: Pages that somebody types from top to bottom, one after the other: the refusals that each shows, and what is read.
@@ -28,11 +28,34 @@ STORIES = {
             '"tenant":"menugen/development"',
             '"decision":"deny"',
             '"code":"console_only"',
+            '"text":"The soup was cold"',
         ],
     ),
     "docs/sign-in.md": (
         ["401", "404", "403"],
         ['"methods": ["password"', "otpauth://", '"code":"second_factor_needed"', '"current":true'],
+    ),
+    "docs/data.md": (
+        ["422", "409"],
+        [
+            '"name":"dishes"',
+            '"code":"record_invalid"',
+            '"code":"not_unique"',
+            '"Ramen with egg"',
+            '"code":"schema_incompatible"',
+            '"created":1',
+        ],
+    ),
+    "docs/files.md": (
+        [],
+        [
+            '"status":"pending"',
+            '"status":"ready"',
+            "Ramen 14.50",
+            "Ramen\n\n<206>",
+            '"preset":"thumb"',
+            '"bytes":',
+        ],
     ),
     "docs/sign-in-providers.md": ([], ['"slug":"corp"']),
 }

@@ -46,7 +46,8 @@ def test_every_post_is_carried_out_once(stage: Stage, route: Route) -> None:
         rows = [stage.rows_now(title) for title in stage.spaces]
         second = stage.send("POST", filled, caller, idempotency_key="once")
         assert [stage.rows_now(title) for title in stage.spaces] == rows
-        other = Filled(filled.path, {**(filled.body or {}), "reason": "another"}, {}, filled.cell)
+        changed = {**(filled.body or {}), "reason": "another"}
+        other = Filled(filled.path, changed, {}, filled.cell, media_type=filled.media_type)
         third = stage.send("POST", other, caller, idempotency_key="once")
     if route.operation.shows_secret:
         _check_renewal(route, first["id"], check_refusal(second, 409, "secret_already_shown"))

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from apps.core.schema import build_document
+from tests.client import whole
 from tests.oauth import give
 from tests.openapi import check_answer
 from tests.world import World
@@ -42,7 +43,13 @@ def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """Django without the signals that would close the connection, and with it the test's transaction."""
     response = _handler().get_response(WSGIRequest(environ))
     start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
-    return [getattr(response, "content", b"")]
+    return [whole(response).content]
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(_context: Any, value: Any) -> bytes:
+    """What was made up for a body of lines, as it is."""
+    return str(value).encode()
 
 
 schema = schemathesis.openapi.from_dict(build_document())

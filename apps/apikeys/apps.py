@@ -9,8 +9,8 @@ class ApikeysConfig(AppConfig):
     name = "apps.apikeys"
 
     def ready(self) -> None:
-        """Register what credentials and roles allow and what ends a key."""
-        from apps.apikeys import endings, gates, inviting, leak_mails, tokens
+        """Register what credentials and roles allow, and what ends a key, and what moves with a tenant."""
+        from apps.apikeys import endings, gates, inviting, leak_mails, moving, tokens
         from apps.apikeys.delegations import endings as delegation_endings
         from apps.apikeys.delegations import gates as delegation_gates
         from apps.apikeys.delegations import uses
@@ -23,3 +23,4 @@ class ApikeysConfig(AppConfig):
         leak_mails.register()
         tokens.register()
         inviting.register()
+        moving.register()

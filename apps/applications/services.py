@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from apps.accounts.authority import require_built_in
 from apps.accounts.models import ServiceAccount
 from apps.apikeys.errors import rotation
+from apps.apikeys.makers import require_maker
 from apps.apikeys.minting import MintedKey, checked_ips, mint
 from apps.apikeys.models import KeyKind
 from apps.apikeys.serializers import MintedKeyOutput, PrincipalKeyInput
@@ -36,7 +37,7 @@ from apps.core.problems import MalformedRequest, missing
 from apps.core.scopes import Scopes
 from apps.orgs.models import Organization
 from apps.tenancy.models import ENVIRONMENT, Tenant
-from apps.tenancy.provisioning import claim, soft_delete
+from apps.tenancy.provisioning import activate, claim, soft_delete
 from apps.tenancy.walls import enter, outside
 
 #: What every application begins with: name, protected.
@@ -179,6 +180,7 @@ def create_environment_key(
 
     The key belongs to a service account of the environment that has your own role there, and carries you as its minter.
     """
+    require_maker(actor)
     where = find_environment(actor, slug, environment)
     with outside():
         tenant = Tenant.objects.active().get(pk=where.tenant_id).ref
@@ -220,23 +222,46 @@ def find_environment(actor: Actor, slug: str, name: str) -> Environment:
 
 def add_environment(application: Application, name: str, *, protected: bool) -> Environment:
     """Claim a tenant and make it the environment `name` of `application`. Raises EnvironmentExists."""
-    tenant_name = f"{application.slug}/{name}"
-    if application.environments.live().filter(name=name).exists():
-        raise EnvironmentExists(f"{tenant_name} exists. {EnvironmentExists.advice}")
+    tenant_name = _free_name(application, name)
     tenant = claim(
         ENVIRONMENT,
         tenant_name,
         protected=protected,
         owner_organization_id=application.organization_id,
-        host=f"{name}--{application.slug}.{settings.PACKMULE_BASE_HOST}",
+        host=_host_of(application, name),
     )
+    return _attached(application, name, tenant)
+
+
+def adopt_environment(application: Application, name: str, tenant_id: UUID) -> Environment:
+    """Put a tenant that was imported in service as an environment of `application`. Raises EnvironmentExists."""
+    tenant_name = _free_name(application, name)
+    # It may have been here before: deleted and dropped, its row stayed.
+    Environment.objects.filter(tenant_id=tenant_id, deleted_at__isnull=False).delete()
+    owner, host = application.organization_id, _host_of(application, name)
+    tenant = activate(tenant_id, tenant_name, owner_organization_id=owner, host=host)
+    return _attached(application, name, tenant)
+
+
+def _free_name(application: Application, name: str) -> str:
+    tenant_name = f"{application.slug}/{name}"
+    if application.environments.live().filter(name=name).exists():
+        raise EnvironmentExists(f"{tenant_name} exists. {EnvironmentExists.advice}")
+    return tenant_name
+
+
+def _host_of(application: Application, name: str) -> str:
+    return f"{name}--{application.slug}.{settings.PACKMULE_BASE_HOST}"
+
+
+def _attached(application: Application, name: str, tenant: Tenant) -> Environment:
     return Environment.objects.create(
         application=application,
         organization_id=application.organization_id,
         name=name,
-        protected=protected,
+        protected=tenant.protected,
         tenant_id=tenant.id,
-        tenant_name=tenant_name,
+        tenant_name=tenant.name,
     )
 
 

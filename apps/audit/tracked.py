@@ -14,8 +14,9 @@ from apps.audit.tracking import is_tracked, track
 from apps.core.ids import Identified
 from apps.core.walls import declaration_of, is_registry
 
-#: Bookkeeping of the platform, of which the operation's own event says all there is to say.
-UNSEEN = frozenset({"core.idempotencyrecord"})
+#: Bookkeeping of the platform, of which the operation's own event says all there is to say; and records, which are
+#: written many at once and tell of their changes themselves.
+UNSEEN = frozenset({"core.idempotencyrecord", "data.record"})
 
 
 def track_models() -> None:

@@ -64,6 +64,15 @@ def navigation(_request: HttpRequest) -> list[Context]:
             ],
         },
         {
+            "title": "Data",
+            "items": [
+                _list("Collections", "table", "data_collection"),
+                _list("Records", "data_object", "data_record"),
+                _list("Buckets", "inventory_2", "storage_bucket"),
+                _list("Files", "draft", "storage_file"),
+            ],
+        },
+        {
             "title": "Who acts",
             "items": [
                 _list("Agents", "smart_toy", "accounts_agent"),

@@ -28,7 +28,7 @@ from apps.tenancy.walls import outside
 
 @operation("tenants.list", scope="installation:read", risk=Risk.READ, output=TenantOutput)
 def list_tenants(_actor: Actor, *, state: str = "active") -> Sequence[Tenant]:
-    """List the tenants of the installation by name; `state` is active, spare, deleted or all."""
+    """List the tenants of the installation by name; `state` is active, spare, importing, deleted or all."""
     with outside():
         found = Tenant.objects.order_by("name", "id")
         return list(found if state == "all" else found.filter(state=state))
@@ -66,21 +66,27 @@ def create_tenant(actor: Actor, *, name: str, organization: str | None, protecte
 
     Goes through the operations that builders use. Raises MalformedRequest for a name of another form.
     """
-    slug, separator, environment = name.partition("/")
-    if not separator or not slug or not environment:
-        raise MalformedRequest(
-            f"{show(name)} is no tenant's name; write application/environment, such as menugen/test."
-        )
+    slug, environment = split_name(name)
     with outside():
         exists = Tenant.objects.active().filter(name__startswith=f"{slug}/").exists()
     if not exists:
-        owner = _organization_id(organization)
+        owner = organization_id(organization)
         read = ApplicationInput.read({"slug": slug, "name": slug})
         create_application(actor, slug=read["slug"], name=slug.replace("-", " ").title(), organization=owner)
     if exists or environment not in dict(FIRST_ENVIRONMENTS):
         read = EnvironmentInput.read({"name": environment, "protected": protected})
         create_environment(actor, slug=slug, **read)
     return find_tenant(name)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """The application's slug and the environment's name in `application/environment`. Raises MalformedRequest."""
+    slug, separator, environment = name.partition("/")
+    if not separator or not slug or not environment:
+        raise MalformedRequest(
+            f"{show(name)} is no tenant's name; write application/environment, such as menugen/test."
+        )
+    return slug, environment
 
 
 def find_tenant(name: str) -> Tenant:
@@ -92,7 +98,8 @@ def find_tenant(name: str) -> Tenant:
     return tenant  # type: ignore[no-any-return]
 
 
-def _organization_id(slug: str | None) -> UUID:
+def organization_id(slug: str | None) -> UUID:
+    """The id of the organization `slug`, which will own a new application. Raises MalformedRequest and NotFound."""
     if slug is None:
         raise MalformedRequest("The application is new: say which organization owns it, --organization SLUG.")
     found = Organization.objects.filter(slug=slug).first()

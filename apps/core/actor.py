@@ -181,6 +181,17 @@ class Actor:
         ) or (self.is_away and self.organization is None)
 
     @property
+    def is_of_tenant(self) -> bool:
+        """True for who belongs to the tenant as a whole, also while it acts within an organization that it named.
+
+        It could do the same without naming one; who acts on behalf of somebody is bounded by them instead.
+        """
+        if self.on_behalf_of is not None or self.kind is PrincipalKind.VISITOR:
+            return False
+        own = self.kind is not PrincipalKind.USER and self.credential.bound_to is None
+        return own or self.is_away or self.is_system
+
+    @property
     def is_away(self) -> bool:
         """True when the actor acts in another tenant than its own."""
         return self.home.id != self.tenant.id

@@ -17,12 +17,13 @@ Network = IPv4Network | IPv6Network
 def client_address(meta: Mapping[str, Any]) -> str | None:
     """The client's address out of a WSGI environment, or None when the server does not say (a Unix socket).
 
-    X-Forwarded-For is believed only as far as PACKMULE_TRUSTED_PROXIES (addresses or networks) wrote it: from the
-    right, the first hop that is no trusted proxy is the client.
+    PACKMULE_ADDRESS_HEADER is believed only as far as PACKMULE_TRUSTED_PROXIES (addresses or networks) wrote it: from
+    the right, the first hop that is no trusted proxy is the client.
     """
     address = read_address(str(meta.get("REMOTE_ADDR") or ""))
     trusted = read_networks(tuple(settings.PACKMULE_TRUSTED_PROXIES))
-    hops = str(meta.get("HTTP_X_FORWARDED_FOR") or "").split(",") if trusted else []
+    name = "HTTP_" + settings.PACKMULE_ADDRESS_HEADER.upper().replace("-", "_")
+    hops = str(meta.get(name) or "").split(",") if trusted else []
     while hops and address is not None and is_in(address, trusted):
         hop = read_address(hops.pop().strip())
         if hop is None:

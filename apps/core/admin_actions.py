@@ -14,6 +14,7 @@ from django import forms
 from django.db.models import Model
 from rest_framework import serializers
 
+from apps.core import strictjson
 from apps.core.actor import Actor, Edge
 from apps.core.ids import decode, encode
 from apps.core.operations import Decision, Operation, Risk, decide
@@ -193,10 +194,13 @@ class ActionForm(forms.Form):
 
     def refuse(self, problem: Problem) -> None:
         """Show what the operation refused beside the fields that it names."""
+        texts = [name for name, entry in self.fields.items() if isinstance(entry, JSONText)]
         for error in problem.errors:
             name = error.field.partition("[")[0].partition(".")[0]
             if name in self.fields:
                 self.add_error(name, error.detail)
+            elif texts and error.field.startswith("/"):
+                self.add_error(texts[0], f"{error.field}: {error.detail}")
 
 
 def elsewhere(actor: Actor, sent: Mapping[str, Any]) -> Problem | None:
@@ -280,11 +284,33 @@ def _form_field(
     if isinstance(entry, serializers.ListField):
         common["help_text"] = f"{common['help_text']} Separate several with spaces.".strip()
         return forms.CharField(widget=_text(), **common)
+    if isinstance(entry, serializers.DictField | serializers.JSONField):
+        return JSONText(**common)
     kind = forms.EmailField if isinstance(entry, serializers.EmailField) else forms.CharField
     return kind(widget=_text(), max_length=getattr(entry, "max_length", None), **common)
+
+
+class JSONText(forms.CharField):
+    """JSON as somebody types it."""
+
+    def __init__(self, **common: Any) -> None:
+        area = forms.Textarea(attrs={"class": "pm-input pm-input-code", "rows": 12, "spellcheck": "false"})
+        super().__init__(widget=area, strip=False, **common)
+
+    def to_python(self, value: Any) -> Any:
+        """What the text stands for; None for an empty one."""
+        text = super().to_python(value) or ""
+        if not text.strip():
+            return None
+        try:
+            return strictjson.loads(text.encode())
+        except Problem as problem:
+            raise forms.ValidationError(problem.detail) from None
 
 
 def _first_value(entry: Any) -> Any:
     value = None if entry.default is serializers.empty else entry.default
     value = value() if callable(value) else value
+    if isinstance(value, dict):
+        return ""
     return " ".join(value) if isinstance(value, list) else value

@@ -56,6 +56,11 @@ def add_options(parser: argparse.ArgumentParser, route: Route) -> None:
         if not field.read_only:
             _add_field(parser, name, field, optional=route.method == "PATCH")
     _add_more(parser, route, serializer)
+    add_places(parser)
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Declare what every verb takes: where and for whom to act, and --json."""
     places = parser.add_argument_group("where and for whom")
     for flag, (header, metavar, said) in PLACES.items():
         places.add_argument(flag, dest=f"header:{header}", metavar=metavar, help=said)
@@ -104,11 +109,7 @@ def _is_json(field: Any) -> bool:
 
 def build_call(route: Route, options: Mapping[str, Any]) -> LocalCall:
     """Return the call that parsed `options` ask for. Raises BadUsage."""
-    headers = {
-        name.partition(":")[2]: value
-        for name, value in options.items()
-        if name.startswith("header:") and value
-    }
+    headers = headers_of(options)
     if options.get("if_version") is not None:
         headers["If-Match"] = f'"v{options["if_version"]}"'
     given = {
@@ -118,6 +119,12 @@ def build_call(route: Route, options: Mapping[str, Any]) -> LocalCall:
     if route.method in WITH_BODY:
         return LocalCall(route.method, path, body=_body(route, given, options.get("body")), headers=headers)
     return LocalCall(route.method, path, query=_query(given, options), headers=headers)
+
+
+def headers_of(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that parsed `options` name, such as those of `add_places`."""
+    named = {name: value for name, value in options.items() if name.startswith("header:") and value}
+    return {name.partition(":")[2]: value for name, value in named.items()}
 
 
 def _path(route: Route, options: Mapping[str, Any]) -> str:

@@ -49,7 +49,7 @@ def exit_code(status: int) -> int:
     """Return the exit code for an answer with this HTTP status."""
     if status == 202:
         return NEEDS_APPROVAL
-    return DONE if status < 300 else _EXIT_CODES.get(status, FAILED)
+    return DONE if status < 400 else _EXIT_CODES.get(status, FAILED)
 
 
 class BadUsage(Problem):

@@ -6,11 +6,13 @@ operation's keyword arguments; the result is rendered by the operation's output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, cast
 
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.views import APIView
 
@@ -22,7 +24,7 @@ from apps.core.parameters import ListParameters, Parameters
 from apps.core.problem_handlers import exception_handler
 from apps.core.problems import MethodNotAllowed, NotAcceptable, Unauthenticated, show
 from apps.core.serializers import Output, StrictSerializer
-from apps.core.strictjson import MEDIA_TYPE, accepts_json, dumps, read_request
+from apps.core.strictjson import MEDIA_TYPE, accepts_json, dumps, read_other, read_request
 
 AnyOperation = Operation[..., Any]
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -36,13 +38,26 @@ class Answer:
     document: Any = None
     headers: Mapping[str, str] | None = None
 
-    def response(self) -> HttpResponse:
+    def response(self) -> HttpResponseBase:
         """The answer as Django sends it."""
         body = b"" if self.document is None else dumps(self.document)
         made = HttpResponse(body, status=self.status, content_type=MEDIA_TYPE, headers=self.headers)
         if self.document is None:
             del made["Content-Type"]
         return made
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedAnswer:
+    """What goes back bit by bit. The walls that stood during the call are gone by then: chunks stand in their own."""
+
+    status: int
+    chunks: Iterator[bytes]
+    media_type: str
+
+    def response(self) -> HttpResponseBase:
+        """The answer as Django sends it."""
+        return StreamingHttpResponse(self.chunks, status=self.status, content_type=self.media_type)
 
 
 class OperationView(APIView):
@@ -54,7 +69,7 @@ class OperationView(APIView):
     def dispatch(self, request: HttpRequest, *_args: Any, **url: Any) -> HttpResponseBase:
         """Handle the request as it is: what DRF would wrap it for (credentials, limits, parsers) stands elsewhere."""
         try:
-            _refuse_other_media(request)
+            self._refuse_other_media(request)
             return self._handler(str(request.method))(request, **url)
         except Exception as failure:  # noqa: BLE001 - whatever it is, the caller gets a problem
             return exception_handler(failure, {"request": request})
@@ -83,20 +98,22 @@ class OperationView(APIView):
             operation.require(actor, arguments)
             asked = idempotency.Asked.of(request, key, arguments, operation)
             return idempotency.answer_once(
-                actor, asked, lambda: self._answer(operation, actor, arguments, method)
+                actor, asked, lambda: cast(HttpResponse, self._answer(operation, actor, arguments, method))
             )
         return self._answer(operation, actor, arguments, method)
 
+    def _refuse_other_media(self, request: HttpRequest) -> None:
+        accept = request.META.get("HTTP_ACCEPT", "*/*")
+        operation = self.operations.get("GET" if request.method == "HEAD" else str(request.method))
+        # Where a redirect leads to may be of any kind: a browser asks for a picture, and follows.
+        of_other_kind = operation is not None and (operation.redirects or operation.streams)
+        if not of_other_kind and not accepts_json(accept):
+            raise NotAcceptable(f"Accept says {show(accept)}; answers here are {MEDIA_TYPE}.")
+
     def _answer(
         self, operation: AnyOperation, actor: Actor, arguments: dict[str, Any], method: str
-    ) -> HttpResponse:
+    ) -> HttpResponseBase:
         return perform(operation, actor, arguments, self.statuses[method]).response()
-
-
-def _refuse_other_media(request: HttpRequest) -> None:
-    accept = request.META.get("HTTP_ACCEPT", "*/*")
-    if not accepts_json(accept):
-        raise NotAcceptable(f"Accept says {show(accept)}; answers here are {MEDIA_TYPE}.")
 
 
 def acting(request: HttpRequest) -> Actor:
@@ -112,7 +129,10 @@ def acting(request: HttpRequest) -> Actor:
 
 def read_arguments(operation: AnyOperation, request: HttpRequest, method: str) -> dict[str, Any]:
     """What the body and the query say, validated. Raises a Problem that names each field that was refused."""
-    if method in _WITH_BODY:
+    if operation.takes:
+        parameters = cast(type[Parameters], operation.input or Parameters).read_query(request.GET)
+        arguments = {**parameters, "body": read_other(request, operation.takes)}
+    elif method in _WITH_BODY:
         Parameters.read_query(request.GET)
         arguments = _read_body(operation, request, partial=method == "PATCH")
     else:
@@ -131,17 +151,25 @@ def _read_body(operation: AnyOperation, request: HttpRequest, *, partial: bool) 
     return serializer.read(read_request(request, needed=needed), partial=partial)
 
 
-def perform(operation: AnyOperation, actor: Actor, arguments: dict[str, Any], status: int) -> Answer:
+def perform(
+    operation: AnyOperation, actor: Actor, arguments: dict[str, Any], status: int
+) -> Answer | StreamedAnswer:
     """Call the operation and render its result. Commands use this too, so that both give the same bytes."""
     output = cast("type[Output] | None", operation.output)
     if operation.lists and output is not None:
         return Answer(status, _page(operation, output, actor, arguments))
     result = operation(actor, **arguments)
+    if operation.streams:
+        return StreamedAnswer(status, result.chunks(), operation.streams)
     if output is None:
         return Answer(204)
+    return Answer(status, output.render(result), _headers(operation, result))
+
+
+def _headers(operation: AnyOperation, result: Any) -> dict[str, str]:
     version = getattr(result, "version", None)
-    headers = {"ETag": etags.etag(version)} if isinstance(version, int) else None
-    return Answer(status, output.render(result), headers)
+    headers = {"ETag": etags.etag(version)} if isinstance(version, int) else {}
+    return {**headers, "Location": result.url} if operation.redirects else headers
 
 
 def _page(
@@ -150,16 +178,25 @@ def _page(
     limit, cursor = arguments.pop("limit"), arguments.pop("cursor")
     organization = actor.organization.id if actor.organization else None
     scope = f"{operation.name}|{actor.tenant.id}|{organization}|{sorted(arguments.items(), key=str)}"
-    page = paginate(operation(actor, **arguments), limit=limit, cursor=cursor, scope=scope)
-    return {"data": output.render_many(page.data), "next_cursor": page.next_cursor}
+    found = operation(actor, **arguments)
+    cut = partial(paginate, found) if isinstance(found, QuerySet) else found.page
+    page = cut(limit=limit, cursor=cursor, scope=scope)
+    return {"data": output.render_many(page.data), "next_cursor": page.next_cursor, **page.extra}
 
 
 def endpoint(*, status: int | None = None, **operations: AnyOperation) -> Callable[..., HttpResponseBase]:
     """The view of a URL: an operation for each method. POST answers 201 unless `status` says otherwise."""
-    statuses = {method: status or (201 if method == "POST" else 200) for method in operations}
+    statuses = {method: status or _status(method, operation) for method, operation in operations.items()}
     members: dict[str, Any] = {"operations": operations, "statuses": statuses}
     for method in operations:
         members[method.lower()] = OperationView.handle
     name = "".join(part.capitalize() for part in next(iter(operations.values())).name.split("."))
     made = cast(type[OperationView], type(f"{name}View", (OperationView,), members))
     return cast(Callable[..., HttpResponseBase], made.as_view())
+
+
+def _status(method: str, operation: AnyOperation) -> int:
+    """With which status an operation answers when all went well."""
+    if operation.redirects:
+        return 302
+    return 201 if method == "POST" else 200

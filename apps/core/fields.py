@@ -247,7 +247,7 @@ class TimestampField(StrictField):
     """A point in time: RFC 3339 with an offset; UTC inside, `2026-11-01T09:30:00.000000Z` outside."""
 
     def to_internal_value(self, data: Any) -> datetime:
-        at = _point_in_time(str(data))
+        at = point_in_time(str(data))
         if at is None:
             wanted = "a time with an offset, such as 2026-11-01T09:30:00Z"
             raise serializers.ValidationError(f"{show(data)} is not {wanted}.", code="invalid_time")
@@ -257,7 +257,8 @@ class TimestampField(StrictField):
         return timestamp(value)
 
 
-def _point_in_time(text: str) -> datetime | None:
+def point_in_time(text: str) -> datetime | None:
+    """The time that an RFC 3339 text with an offset stands for, in UTC; None for any other text."""
     try:
         at = datetime.fromisoformat(text.upper()) if _TIMESTAMP.fullmatch(text) else None
         return at.astimezone(UTC) if at else None

@@ -23,13 +23,19 @@ EDGE_KEY = "packmule.edge"
 
 @dataclass(frozen=True, slots=True)
 class LocalCall:
-    """One call. `body` None sends none."""
+    """One call. `body` None sends none; bytes are sent as they are, as `media_type`."""
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = strictjson.MEDIA_TYPE
+
+    @property
+    def content(self) -> bytes | None:
+        """The body as it is sent."""
+        return self.body if isinstance(self.body, bytes | None) else strictjson.dumps(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +62,14 @@ def _handler() -> WSGIHandler:
 
 
 def _environment(call: LocalCall) -> dict[str, Any]:
-    body = b"" if call.body is None else strictjson.dumps(call.body)
+    body = call.content or b""
     return {
         "REQUEST_METHOD": call.method,
         "SCRIPT_NAME": "",
         # WSGI carries a path's bytes as Latin-1.
         "PATH_INFO": call.path.encode().decode("latin-1"),
         "QUERY_STRING": urlencode(call.query),
-        "CONTENT_TYPE": strictjson.MEDIA_TYPE if body else "",
+        "CONTENT_TYPE": call.media_type if body else "",
         "CONTENT_LENGTH": str(len(body)),
         "SERVER_NAME": settings.PACKMULE_HOSTS[0],
         "SERVER_PORT": "80",

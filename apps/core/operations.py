@@ -124,7 +124,9 @@ class Operation(Generic[P, R]):
     from If-Match. `shows_secret` marks an answer that is never stored for replay; `renewal` says what gets another
     secret for the thing of a shown id, where something does. `publishable` operations may be called with a publishable
     key, `open` ones without any credential, and those that work `anywhere` by a person of several organizations who
-    names none.
+    names none. One that `redirects` leads to the `url` of its result (302), which is also its body. `streams` is the
+    media type of an answer that is sent as it comes: the result's `chunks()`, bytes; `takes` that of a body other than
+    JSON, which becomes the argument `body`, bytes too.
     `subject` picks the resource of record out of the result.
     """
 
@@ -141,6 +143,9 @@ class Operation(Generic[P, R]):
     publishable: bool = False
     open: bool = False
     anywhere: bool = False
+    redirects: bool = False
+    streams: str = ""
+    takes: str = ""
     records_itself: bool = False
     subject: Callable[[Any], Any] = field(default=lambda result: result)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
 from django.conf import settings
@@ -30,10 +30,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some rows of a list; `next_cursor` is None on the last page."""
+    """Some rows of a list; `next_cursor` is None on the last page. `extra` are further members of the answer."""
 
     data: Sequence[T]
     next_cursor: str | None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Listing(Protocol):
+    """A list that cuts its own pages: what an operation answers where one queryset does not say it all."""
+
+    def page(self, *, limit: int, cursor: str | None, scope: str) -> Page[Any]:
+        """The page after `cursor`; see `paginate`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +57,52 @@ class _Key:
 
 
 def paginate(
-    queryset: QuerySet[Any], *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, scope: str = ""
+    queryset: QuerySet[Any],
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    scope: str = "",
+    unique: bool = False,
 ) -> Page[Any]:
     """Return the page after `cursor` (the first one without), in the queryset's own order (default `-id`).
 
     `scope` names the list: what has to be equal between two calls for a cursor to be good in both (operation,
     tenant, filters). The order's columns must not be nullable; the primary key is added as the last one where
-    it is missing. Raises CursorInvalid, and ValueError for a limit outside 1..MAX_LIMIT or an unfit order.
+    it is missing, unless they are `unique` together. Raises CursorInvalid, and ValueError for a limit outside
+    1..MAX_LIMIT or an unfit order.
     """
     if not 1 <= limit <= MAX_LIMIT:
         raise ValueError(f"a page has 1 to {MAX_LIMIT} rows, not {limit}")
-    keys = _keys(queryset)
+    keys = _keys(queryset, unique=unique)
     bound = f"{scope}|{queryset.model._meta.label_lower}|{[(key.name, key.descending) for key in keys]}"
     ordered = queryset.order_by(*(f"-{key.name}" if key.descending else key.name for key in keys))
     if cursor:
         ordered = ordered.filter(_after(keys, _read(cursor, bound, keys)))
     rows = list(ordered[: limit + 1])
     more = len(rows) > limit
-    return Page(rows[:limit], _write(rows[limit - 1], bound, keys) if more else None)
+    return Page(rows[:limit], _write(_values(rows[limit - 1], keys), bound) if more else None)
 
 
-def _keys(queryset: QuerySet[Any]) -> list[_Key]:
+def paginate_values(
+    rows: Sequence[tuple[Any, ...]], *, limit: int, cursor: str | None, scope: str, descending: bool = False
+) -> tuple[Sequence[tuple[Any, ...]], str | None]:
+    """Return the page after `cursor` of `rows`, and the next cursor: for a list that had to be put in order here.
+
+    A row is a tuple of texts and numbers by which it is ordered, all different. Raises CursorInvalid.
+    """
+    bound = f"{scope}|values|{descending}"
+    ordered = sorted(rows, reverse=descending)
+    if cursor:
+        last = tuple(_opened(cursor, bound))
+        ordered = [row for row in ordered if (row < last if descending else row > last)]
+    page = ordered[:limit]
+    return page, (_write(page[-1], bound) if len(ordered) > limit else None)
+
+
+def _keys(queryset: QuerySet[Any], *, unique: bool) -> list[_Key]:
     names = [str(name) for name in queryset.query.order_by] or ["-id"]
     keys = [_key(queryset.model, name) for name in names]
-    if not keys[-1].field.unique:
+    if not unique and not keys[-1].field.unique:
         keys.append(_Key(queryset.model._meta.pk, keys[-1].descending))
     return keys
 
@@ -104,8 +134,11 @@ def _beyond(key: _Key) -> str:
     return "__lt" if key.descending else "__gt"
 
 
-def _write(row: Any, bound: str, keys: Sequence[_Key]) -> str:
-    values = [row[key.name] if isinstance(row, Mapping) else getattr(row, key.name) for key in keys]
+def _values(row: Any, keys: Sequence[_Key]) -> list[Any]:
+    return [row[key.name] if isinstance(row, Mapping) else getattr(row, key.name) for key in keys]
+
+
+def _write(values: Sequence[Any], bound: str) -> str:
     payload = orjson.dumps(values, default=str)
     secret = str(settings.SECRET_KEY)
     return urlsafe_b64encode(_mac(payload, bound, secret) + payload).rstrip(b"=").decode()
@@ -113,15 +146,24 @@ def _write(row: Any, bound: str, keys: Sequence[_Key]) -> str:
 
 def _read(cursor: str, bound: str, keys: Sequence[_Key]) -> list[Any]:
     try:
-        raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        # Decoding drops what is no base64, so the one right spelling is compared too.
-        if _is_signed(mac, payload, bound) and urlsafe_b64encode(raw).rstrip(b"=").decode() == cursor:
-            values = zip(keys, orjson.loads(payload), strict=True)
-            return [key.field.to_python(value) for key, value in values]
+        values = zip(keys, _opened(cursor, bound), strict=True)
+        return [key.field.to_python(value) for key, value in values]
     except (ValueError, ValidationError):
-        pass
-    raise problems.CursorInvalid
+        raise problems.CursorInvalid from None
+
+
+def _opened(cursor: str, bound: str) -> list[Any]:
+    """The values in a cursor. Raises CursorInvalid for one that was not made here for this list."""
+    try:
+        raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+    except ValueError:
+        raise problems.CursorInvalid from None
+    mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+    # Decoding drops what is no base64, so the one right spelling is compared too.
+    if not _is_signed(mac, payload, bound) or urlsafe_b64encode(raw).rstrip(b"=").decode() != cursor:
+        raise problems.CursorInvalid
+    values: list[Any] = orjson.loads(payload)
+    return values
 
 
 def _is_signed(mac: bytes, payload: bytes, bound: str) -> bool:

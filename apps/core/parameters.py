@@ -67,5 +67,5 @@ class ListParameters(Parameters):
         min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT, help_text="How many rows a page has."
     )
     cursor = CharField(
-        max_length=1000, default=None, allow_null=True, help_text="`next_cursor` of the page before."
+        max_length=2000, default=None, allow_null=True, help_text="`next_cursor` of the page before."
     )

@@ -125,7 +125,9 @@ def _document() -> Document:
 
 
 def _input_table(route: Route) -> Iterator[str]:
-    if route.method in WITH_BODY:
+    if route.operation.takes:
+        yield from (f"Body: `{route.operation.takes}`.", "")
+    elif route.method in WITH_BODY:
         schema = _body_schema(route)
         rows = _property_rows(schema) if schema else []
         yield from _table("Body", rows)
@@ -140,9 +142,12 @@ def _body_schema(route: Route) -> Document | None:
 
 
 def _answer_table(route: Route) -> Iterator[str]:
-    answer = _call(route)["responses"][str(route.status if route.operation.output else 204)]
+    answer = _call(route)["responses"][str(route.answers)]
     if "content" not in answer:
-        yield from (f"Answers {route.status if route.operation.output else 204} without a body.", "")
+        yield from (f"Answers {route.answers} without a body.", "")
+        return
+    if route.operation.streams:
+        yield from (f"Answers {route.answers} with `{route.operation.streams}`, as it comes.", "")
         return
     schema = _deref(answer["content"]["application/json"]["schema"])
     paged = route.operation.lists
@@ -197,7 +202,9 @@ def curl(route: Route) -> str:
     words = [f'curl "$API_URL{path}" -H "Authorization: Bearer $PACKMULE_KEY"']
     if route.method != "GET":
         words.append(f"-X {route.method}")
-    schema = _body_schema(route) if route.method in WITH_BODY else None
+    if route.operation.takes:
+        words.append(f'-H "Content-Type: {route.operation.takes}" --data-binary @FILE')
+    schema = _body_schema(route) if route.method in WITH_BODY and not route.operation.takes else None
     if schema is not None:
         words.append(f"--json '{orjson.dumps(_example(schema)).decode()}'")
     return " ".join(words)

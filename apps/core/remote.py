@@ -13,7 +13,6 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 
 from django.utils.datastructures import CaseInsensitiveMapping
 
-from apps.core import strictjson
 from apps.core.addresses import is_this_machine
 from apps.core.commands import BadUsage
 from apps.core.local_api import LocalAnswer, LocalCall
@@ -99,8 +98,8 @@ def send(call: LocalCall, address: str, token: str) -> LocalAnswer:
 
     Raises InstallationUnreachable, also when what answers is not this platform.
     """
-    body = None if call.body is None else strictjson.dumps(call.body)
-    kind = {} if body is None else {"Content-Type": strictjson.MEDIA_TYPE}
+    body = call.content
+    kind = {} if body is None else {"Content-Type": call.media_type}
     headers = {**call.headers, **kind, "Authorization": f"Bearer {token}"}
     query = f"?{urlencode(call.query)}" if call.query else ""
     answer = request(call.method, f"{address}{call.path}{query}", headers=headers, body=body)

@@ -18,7 +18,7 @@ import orjson
 from django.conf import settings
 
 from apps.core import command_options, command_text, logins
-from apps.core.commands import Failure, Outcome, PackmuleCommand, examples_text, exit_code
+from apps.core.commands import NEEDS_APPROVAL, Failure, Outcome, PackmuleCommand, examples_text, exit_code
 from apps.core.local_api import LocalAnswer, LocalCall, send
 from apps.core.problems import CredentialMissing, Remedy
 from apps.core.routes import Route, routes
@@ -33,7 +33,9 @@ def routes_of(room: str, urlconf: str | None = None) -> dict[str, Route]:
     """Return the main route (the shortest) of each operation of `room`, by verb."""
     found: dict[str, Route] = {}
     for route in sorted(routes(urlconf), key=lambda route: (-len(route.path), route.path)):
-        if route.operation.room == room:
+        # What is no JSON on the way in or out has a verb of its own in the room's command.
+        whole = not (route.operation.streams or route.operation.takes)
+        if whole and route.operation.room == room:
             found[verb_of(route)] = route
     return dict(sorted(found.items()))
 
@@ -45,6 +47,8 @@ def example_of(route: Route) -> str:
         verb_of(route),
         *(name.upper() for name in route.converters),
     ]
+    if route.operation.streams or route.operation.takes:
+        return " ".join([*words, "FILE", "--json"])
     for name, field in command_options.input_of(route)().fields.items():
         if field.required and route.method != "PATCH":
             words.append(f"--{name.replace('_', '-')} {name.upper()}")
@@ -75,12 +79,27 @@ class OperationsCommand(PackmuleCommand):
                 formatter_class=argparse.RawDescriptionHelpFormatter,
             )
             command_options.add_options(sub, route)
+        self.add_verbs(verbs)
 
-    def perform(self, *_: Any, **options: Any) -> Outcome:
+    def add_verbs(self, verbs: Any) -> None:
+        """Add verbs that are made of several calls; `carry_out` gets their options. Most rooms have none."""
+
+    def carry_out(self, options: Mapping[str, Any]) -> Any:
+        """Do what a verb of `add_verbs` says, and return its document. Raises Failure and Problems."""
+        raise NotImplementedError
+
+    def _carried_out(self, options: Mapping[str, Any]) -> Any:
+        try:
+            return self.carry_out(options)
+        except _Waiting as waiting:
+            return Outcome(waiting.document, NEEDS_APPROVAL)
+
+    def perform(self, *_: Any, **options: Any) -> Any:
         """Make the call. Raises Failure with the problem that the API answered."""
-        route = routes_of(self.room, self.urlconf)[options["verb"]]
-        call = command_options.build_call(route, options)
-        call = replace(call, headers={**_places(), **call.headers})
+        route = routes_of(self.room, self.urlconf).get(options["verb"])
+        if route is None:
+            return self._carried_out(options)
+        call = _placed(command_options.build_call(route, options))
         answer = _send(call)
         document = orjson.loads(answer.body) if answer.body else {}
         if options.get("all"):
@@ -92,6 +111,32 @@ class OperationsCommand(PackmuleCommand):
         if isinstance(document, Mapping) and set(document) == {"approval"}:
             return command_text.approval(document)
         return super().describe(document)
+
+
+def ask(call: LocalCall) -> dict[str, Any]:
+    """Make one of several calls of a verb; returns the document. Raises Failure with the problem that was answered."""
+    answer = _send(_placed(call))
+    found: dict[str, Any] = orjson.loads(answer.body) if answer.body else {}
+    if set(found) == {"approval"}:
+        raise _Waiting(found)
+    return found
+
+
+def ask_lines(call: LocalCall) -> bytes:
+    """Make a call whose answer is no JSON document; returns it. Raises Failure with the problem that was answered."""
+    return _send(_placed(call)).body
+
+
+class _Waiting(Exception):  # noqa: N818 - it is none
+    """One of several calls waits for a person."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        super().__init__("a person has to approve it")
+        self.document = document
+
+
+def _placed(call: LocalCall) -> LocalCall:
+    return replace(call, headers={**_places(), **call.headers})
 
 
 def _places() -> dict[str, str]:

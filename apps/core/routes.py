@@ -26,6 +26,12 @@ class Route:
     operation: AnyOperation
     converters: Mapping[str, Any]
 
+    @property
+    def answers(self) -> int:
+        """The status of a call that goes well: 204 where there is nothing to say."""
+        says = self.operation.output or self.operation.streams
+        return self.status if says else 204
+
     def fill(self, arguments: Mapping[str, Any]) -> str:
         """Return the path with `arguments` (Python values) in it. Raises ValueError for one that does not fit."""
         shown = {name: converter.to_url(arguments[name]) for name, converter in self.converters.items()}

@@ -74,7 +74,7 @@ class OperationSchema(AutoSchema):
         ]
 
     def _query(self, operation: AnyOperation) -> list[Document]:
-        if self.method in _WITH_BODY:
+        if self.method in _WITH_BODY and not operation.takes:
             return []
         declared = operation.input or (ListParameters if operation.lists else Parameters)
         serializer = cast("type[Parameters]", declared)()
@@ -89,6 +89,8 @@ class OperationSchema(AutoSchema):
         return {"in": "query", "name": name, "required": field.required, **said, **style, "schema": schema}
 
     def _body(self, operation: AnyOperation) -> Document | None:
+        if operation.takes:
+            return {"required": True, "content": {operation.takes: {"schema": {"type": "string"}}}}
         if self.method not in _WITH_BODY or operation.input is None:
             return None
         serializer = cast("type[StrictSerializer]", operation.input)(partial=self.method == "PATCH")
@@ -107,15 +109,22 @@ class OperationSchema(AutoSchema):
             )
         problem = self._shared(ResolvedComponent.RESPONSE, "Problem", schema_parts.PROBLEM_ANSWER)
         self._shared(ResolvedComponent.SCHEMA, "Problem", schema_parts.PROBLEM)
-        statuses = schema_parts.statuses(with_body=self.method in _WITH_BODY, versioned=operation.versioned)
+        statuses = schema_parts.statuses(
+            with_body=self.method in _WITH_BODY, versioned=operation.versioned, redirects=operation.redirects
+        )
         return {**answers, **dict.fromkeys(statuses, problem)}
 
     def _status(self, operation: AnyOperation) -> int:
-        return cast("OperationView", self.view).statuses[self.method] if operation.output else 204
+        answers = operation.output or operation.streams
+        return cast("OperationView", self.view).statuses[self.method] if answers else 204
 
     def _answer(self, operation: AnyOperation) -> Document:
-        headers = schema_parts.answer_headers(replayable=self.method == "POST", versioned=operation.versioned)
+        headers = schema_parts.answer_headers(
+            replayable=self.method == "POST", versioned=operation.versioned, redirects=operation.redirects
+        )
         answer: Document = {"description": operation.summary, "headers": headers}
+        if operation.streams:
+            return {**answer, "content": {operation.streams: {"schema": {"type": "string"}}}}
         if operation.output is None:
             return answer
         one = self.resolve_serializer(cast("type[Output]", operation.output)(), "response").ref

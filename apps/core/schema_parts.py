@@ -73,7 +73,7 @@ _ANSWERED: Document = {
 }
 
 
-def answer_headers(*, replayable: bool, versioned: bool) -> Document:
+def answer_headers(*, replayable: bool, versioned: bool, redirects: bool = False) -> Document:
     """Return the headers of an answer that went well."""
     headers = dict(_ANSWERED)
     if replayable:
@@ -83,6 +83,8 @@ def answer_headers(*, replayable: bool, versioned: bool) -> Document:
         }
     if versioned:
         headers["ETag"] = {"description": "The version, for If-Match.", "schema": {"type": "string"}}
+    if redirects:
+        headers["Location"] = {"description": "Where it is.", "schema": {"type": "string", "format": "uri"}}
     return headers
 
 
@@ -164,12 +166,12 @@ APPROVAL_NEEDED: Document = {
 }
 
 
-def statuses(*, with_body: bool, versioned: bool) -> Sequence[str]:
+def statuses(*, with_body: bool, versioned: bool, redirects: bool) -> Sequence[str]:
     """Return the statuses with which a call may be refused, sorted."""
     common = {"400", "401", "403", "404", "406", "409", "429", "500", "503"}
-    return sorted(
-        common | ({"413", "415", "422"} if with_body else set()) | ({"412"} if versioned else set())
-    )
+    more = ({"413", "415", "422"} if with_body else set()) | ({"412"} if versioned else set())
+    # What a redirect leads to may have to be made first, of something that will not do.
+    return sorted(common | more | ({"422"} if redirects else set()))
 
 
 def page_of(one: Document) -> Document:
@@ -180,6 +182,16 @@ def page_of(one: Document) -> Document:
         "properties": {
             "data": {"type": "array", "items": one},
             "next_cursor": {"type": ["string", "null"], "description": "null on the last page."},
+            "notice": {
+                "type": "object",
+                "description": "What is worth knowing about how the answer came about; left out mostly.",
+                "required": ["code", "detail"],
+                "properties": {
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                    "fields": {"type": "array", "items": {"type": "string"}},
+                },
+            },
         },
     }
 

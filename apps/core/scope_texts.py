@@ -25,6 +25,7 @@ _LAST = ("remove", "revoke", "delete")
 _NOUNS = {
     "self": "your name and what you may do",
     "invitations": "invitations to an organization",
+    "buckets": "places for files and their rules",
     "audit": "the record of who did what",
     "policy": "what is allowed, and why",
     "hand-offs": "visits of builders to environments",

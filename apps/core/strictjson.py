@@ -205,6 +205,16 @@ def read_request(request: HttpRequest, *, needed: bool = True) -> dict[str, Any]
     return read_object(body)
 
 
+def read_other(request: HttpRequest, media_type: str) -> bytes:
+    """Return the body of a call that takes `media_type`. Raises PayloadTooLarge or UnsupportedMediaType."""
+    body = raw_body(request)
+    content_type = request.META.get("CONTENT_TYPE") or ""
+    if content_type.partition(";")[0].strip().lower() != media_type:
+        named = show(content_type) if content_type else "no type"
+        raise problems.UnsupportedMediaType(f"The body came with {named}; send it as {media_type}.")
+    return body
+
+
 def _not_json(content_type: str) -> problems.UnsupportedMediaType:
     named = show(content_type) if content_type else "no type"
     return problems.UnsupportedMediaType(f"The body came with {named}; send it as {MEDIA_TYPE}.")

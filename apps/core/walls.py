@@ -18,13 +18,15 @@ class Declaration:
     """`column` holds the organization's id (None: no organization wall, `why` says who may see the rows).
 
     `append_only` takes UPDATE and DELETE away from the tenant's own roles. `kept` are columns that the organization's
-    role does not write: it makes and deletes no rows of such a table, and updates its other columns only.
+    role does not write: it makes and deletes no rows of such a table, and updates its other columns only. `shared` is a
+    boolean column: its rows belong to no organization, and every one of them sees and writes those that say so.
     """
 
     column: str | None
     why: str = ""
     append_only: bool = False
     kept: tuple[str, ...] = ()
+    shared: str | None = None
 
 
 _declared: dict[str, Declaration] = {}
@@ -35,11 +37,15 @@ def declare(label: str, declaration: Declaration) -> None:
     _declared[label.lower()] = declaration
 
 
-def walled(column: str, *, append_only: bool = False) -> Callable[[M], M]:
-    """Rows belong to the organization in `column`; those with NULL are the tenant's, and no organization sees them."""
+def walled(column: str, *, append_only: bool = False, shared: str | None = None) -> Callable[[M], M]:
+    """Rows belong to the organization in `column`; those with NULL are the tenant's, and no organization sees them.
+
+    Except for those whose column `shared` is true: they are everybody's in the tenant, and what decides about them is
+    the rule of the room.
+    """
 
     def mark(model: M) -> M:
-        declare(model._meta.label_lower, Declaration(column, append_only=append_only))
+        declare(model._meta.label_lower, Declaration(column, append_only=append_only, shared=shared))
         return model
 
     return mark

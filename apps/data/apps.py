@@ -7,3 +7,13 @@ class DataConfig(AppConfig):
     """Structured data of a tenant, with a JSON Schema, walled by organization."""
 
     name = "apps.data"
+
+    def ready(self) -> None:
+        """Say what keeps an organization from being deleted, and let the worker carry on what takes long."""
+        from apps.data.advancing import carry_on_everywhere
+        from apps.data.standing import collections_with_records
+        from apps.orgs.hooks import register_blocker
+        from apps.tenancy.maintenance import in_every_tenant, register_chore
+
+        register_blocker(collections_with_records)
+        register_chore("collections", every=10.0, work=in_every_tenant(carry_on_everywhere))

@@ -7,3 +7,15 @@ class StorageConfig(AppConfig):
     """Files of a tenant, walled by organization."""
 
     name = "apps.storage"
+
+    def ready(self) -> None:
+        """Register what the worker does about files, what keeps an organization, and what moves with a tenant."""
+        from apps.orgs.hooks import register_blocker
+        from apps.storage import blobs, chores, deriving, moving
+        from apps.storage.querysets import names_of_files
+        from apps.tenancy.maintenance import register_chore
+
+        register_chore("lifecycle of files", every=chores.EVERY, work=chores.keep_lifecycle)
+        register_blocker(names_of_files)
+        blobs.register_derived(deriving.keys_of)
+        moving.register()

@@ -39,28 +39,46 @@ def forget_counters() -> int:
         return RateCounter.objects.filter(arrives_at__lt=clock.now() - _COUNTERS_KEPT_FOR).delete()[0]
 
 
-def forget_in_tenants() -> int:
-    """Delete old answers, ended sessions and tokens, and what the cache forgot, in every active tenant.
+def in_every_tenant(work: Callable[[], int]) -> Callable[[], int]:
+    """`work`, done in every active tenant, standing in the tenant as a whole; adds up what it returns."""
 
-    Returns how many rows that were.
-    """
-    with outside():
-        tenants = [tenant.ref for tenant in Tenant.objects.active()]
-    gone = 0
-    for tenant in tenants:
-        with enter(tenant):
-            gone += idempotency.forget_old() + CacheEntry.forget_ended()
-            gone += Session.objects.filter(expire_date__lt=clock.now()).delete()[0]
-            gone += Token.objects.filter(expires_at__lt=clock.now()).delete()[0]
-    return gone
+    def everywhere() -> int:
+        with outside():
+            tenants = [tenant.ref for tenant in Tenant.objects.active()]
+        done = 0
+        for tenant in tenants:
+            with enter(tenant):
+                done += work()
+        return done
+
+    return everywhere
+
+
+def forget_in_tenant() -> int:
+    """Delete old answers, ended sessions and tokens, and what the cache forgot; returns how many rows that were."""
+    gone = idempotency.forget_old() + CacheEntry.forget_ended()
+    gone += Session.objects.filter(expire_date__lt=clock.now()).delete()[0]
+    gone += Token.objects.filter(expires_at__lt=clock.now()).delete()[0]
+    return int(gone)
+
+
+#: Those of the rooms above, by name: how often, in seconds, and what to do.
+_registered: dict[str, tuple[float, Callable[[], int]]] = {}
+
+
+def register_chore(name: str, *, every: float, work: Callable[[], int]) -> None:
+    """Have `work` done every so many seconds outside of any tenant; it returns how much there was to do."""
+    _registered[name] = (every, work)
 
 
 def chores() -> list[Chore]:
     """All of them."""
+    above = [Chore(name, every, work) for name, (every, work) in _registered.items()]
     return [
+        *above,
         Chore("spare tenants", 2.0, refill_pool),
         Chore("rate counters", 600.0, forget_counters),
-        Chore("old answers and sessions", 3600.0, forget_in_tenants),
+        Chore("old answers and sessions", 3600.0, in_every_tenant(forget_in_tenant)),
     ]
 
 

@@ -17,9 +17,13 @@ ENVIRONMENT = "environment"
 
 
 class TenantState(models.TextChoices):
-    """A spare is built and unclaimed; a deleted tenant can be restored until it is dropped."""
+    """A spare is built and unclaimed; a deleted tenant can be restored until it is dropped.
+
+    One that is being imported serves nobody yet.
+    """
 
     SPARE = "spare", "Spare"
+    IMPORTING = "importing", "Being imported"
     ACTIVE = "active", "Active"
     DELETED = "deleted", "Deleted"
 

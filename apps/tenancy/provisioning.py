@@ -69,12 +69,29 @@ def claim(
         if Tenant.objects.named(name) is not None:
             raise Conflict(f"There is a tenant called '{name}' already.", code="tenant_exists")
         tenant = _lock_spare(kind) or _build_and_lock(kind)
-        tenant.name, tenant.protected = name, protected
+        tenant.protected, tenant.owner_organization_id = protected, owner_organization_id
+        return _put_in_service(tenant, name, host)
+
+
+def activate(tenant_id: UUID, name: str, *, owner_organization_id: UUID, host: str) -> Tenant:
+    """Put a tenant that was imported in service as `name`, inside the caller's transaction.
+
+    `host` is the domain by which it is reached. Raises Conflict when an active tenant has that name.
+    """
+    with registry():
+        if Tenant.objects.named(name) is not None:
+            raise Conflict(f"There is a tenant called '{name}' already.", code="tenant_exists")
+        imported = Tenant.objects.filter(state=TenantState.IMPORTING)
+        tenant: Tenant = imported.select_for_update().get(pk=tenant_id)
         tenant.owner_organization_id = owner_organization_id
-        tenant.state, tenant.created_at = TenantState.ACTIVE, clock.now()
-        tenant.save()
-        if host:
-            Domain.objects.update_or_create(domain=host, defaults={"tenant": tenant, "is_primary": True})
+        return _put_in_service(tenant, name, host)
+
+
+def _put_in_service(tenant: Tenant, name: str, host: str) -> Tenant:
+    tenant.name, tenant.state, tenant.created_at = name, TenantState.ACTIVE, clock.now()
+    tenant.save()
+    if host:
+        Domain.objects.update_or_create(domain=host, defaults={"tenant": tenant, "is_primary": True})
     return tenant
 
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import Field, Model
 
-from apps.core.walls import declaration_of, is_registry
+from apps.core.walls import Declaration, declaration_of, is_registry
 from apps.tenancy.owner import login_role, run
 from apps.tenancy.routers import UNUSED_MODELS
 from apps.tenancy.walls import organization_role, registry_role, tenant_role
@@ -93,10 +93,25 @@ def _wall_table(cursor: Any, model: type[Model], names: dict[str, str]) -> None:
         "drop policy if exists tenant_wall on {schema}.{table};"
         "drop policy if exists organization_wall on {schema}.{table};"
         "create policy tenant_wall on {schema}.{table} to {tenant} using (true) with check (true);"
-        f"create policy organization_wall on {{schema}}.{{table}} to {{org}} using ({{column}} = {_ACTING})",
-        column=str(cast("Field[Any, Any]", model._meta.get_field(declaration.column)).column),
+        f"create policy organization_wall on {{schema}}.{{table}} to {{org}} using ({_within(declaration)})",
+        column=_column(model, declaration.column),
+        **({"shared": _column(model, declaration.shared)} if declaration.shared else {}),
         **names,
     )
+
+
+def _within(declaration: Declaration) -> str:
+    """What an organization's actor may see and write, as the policy says it.
+
+    Rows that are shared belong to no organization. An OR of both would make PostgreSQL look each row up beside the
+    index, and expect far fewer of them.
+    """
+    own = f"{{column}} = {_ACTING}"
+    return f"case when {{column}} is null then {{shared}} else {own} end" if declaration.shared else own
+
+
+def _column(model: type[Model], name: str) -> str:
+    return str(cast("Field[Any, Any]", model._meta.get_field(name)).column)
 
 
 def _keep_columns(cursor: Any, model: type[Model], kept: tuple[str, ...], names: dict[str, str]) -> None:

@@ -31,9 +31,7 @@ def seal(name: str, text: str) -> str:
     """
     tenant = _standing()
     row = _newest(tenant) or _first(tenant)
-    return sealing.seal_text(
-        _unwrapped(row, tenant), text, version=row.version, bound_to=_bound(tenant, name)
-    )
+    return sealing.seal_text(bare_key(row, tenant), text, version=row.version, bound_to=_bound(tenant, name))
 
 
 def open_sealed(name: str, sealed: str) -> str:
@@ -47,7 +45,7 @@ def open_sealed(name: str, sealed: str) -> str:
         row = DataKey.objects.filter(tenant_id=tenant, version=version).first()
     if row is None:
         raise DataKeyMissing(f"This tenant has no key with the number {version}.")
-    return sealing.open_text(_unwrapped(row, tenant), sealed, bound_to=_bound(tenant, name))
+    return sealing.open_text(bare_key(row, tenant), sealed, bound_to=_bound(tenant, name))
 
 
 def fingerprint(name: str, text: str) -> str:
@@ -57,7 +55,18 @@ def fingerprint(name: str, text: str) -> str:
     """
     tenant = _standing()
     row = _newest(tenant) or _first(tenant)
-    return sealing.keyed_fingerprint(_unwrapped(row, tenant), text, bound_to=_bound(tenant, name))
+    return sealing.keyed_fingerprint(bare_key(row, tenant), text, bound_to=_bound(tenant, name))
+
+
+def bare_key(row: DataKey, tenant: UUID) -> bytes:
+    """The data key in `row`, to be wrapped by another key at once. Raises MasterKeyMissing and SealBroken."""
+    return sealing.decrypt(master_key(), bytes(row.wrapped), _wrapping(tenant, row.version))
+
+
+def data_key(tenant: UUID, version: int, key: bytes) -> DataKey:
+    """The row of a data key, not saved yet. Raises MasterKeyMissing."""
+    wrapped = sealing.encrypt(master_key(), key, _wrapping(tenant, version))
+    return DataKey(tenant_id=tenant, version=version, wrapped=wrapped)
 
 
 def _standing() -> UUID:
@@ -76,10 +85,6 @@ def _wrapping(tenant: UUID, version: int) -> str:
     return f"packmule data key|{version}|{tenant}"
 
 
-def _unwrapped(row: DataKey, tenant: UUID) -> bytes:
-    return sealing.decrypt(master_key(), bytes(row.wrapped), _wrapping(tenant, row.version))
-
-
 def _newest(tenant: UUID) -> DataKey | None:
     with outside():
         return DataKey.objects.filter(tenant_id=tenant).order_by("-version").first()
@@ -87,8 +92,7 @@ def _newest(tenant: UUID) -> DataKey | None:
 
 def _first(tenant: UUID) -> DataKey:
     """The tenant's first key. When two calls make one at once the first that commits is it, for both."""
-    wrapped = sealing.encrypt(master_key(), sealing.new_key(), _wrapping(tenant, FIRST_VERSION))
+    made = data_key(tenant, FIRST_VERSION, sealing.new_key())
     with registry():
-        made = DataKey(tenant_id=tenant, version=FIRST_VERSION, wrapped=wrapped)
         DataKey.objects.bulk_create([made], ignore_conflicts=True)
         return DataKey.objects.get(tenant_id=tenant, version=FIRST_VERSION)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
+from PIL import Image
 
 from tests.browser.conftest import call
 from tests.browser.person import Person
@@ -62,6 +65,19 @@ INSIDE = {
     "agent": "/admin/accounts/agent/{customers_agent}/change/",
     "make-team": "/admin/orgs/team/do/teams.create/",
     "timeline": "/admin/audit/event/",
+    "collections": "/admin/data/collection/",
+    "collection": "/admin/data/collection/{collection}/change/",
+    "make-collection": "/admin/data/collection/do/collections.create/",
+    "make-record": "/admin/data/collection/{collection}/do/records.create/",
+    "delete-collection": "/admin/data/collection/{collection}/do/collections.delete/",
+    "records": "/admin/data/record/",
+    "record": "/admin/data/record/{record}/change/",
+    "change-record": "/admin/data/record/{record}/do/records.replace/",
+    "buckets": "/admin/storage/bucket/",
+    "bucket": "/admin/storage/bucket/{bucket}/change/",
+    "make-bucket": "/admin/storage/bucket/do/buckets.create/",
+    "files": "/admin/storage/file/",
+    "file": "/admin/storage/file/{file}/change/",
 }
 BEFORE_SIGNING_IN = {
     "sign-in": "/accounts/login/",
@@ -139,7 +155,68 @@ def _customer(installation: dict[str, Any]) -> dict[str, str]:
     made = [call(installation, "/v1/organizations", key, {"name": name}) for name in names]
     body = {"name": LONG, "purpose": LONG, "role": "viewer", "organization": made[1]["id"]}
     agent = call(installation, "/v1/agents", key, body)
-    return {"customer": made[1]["id"], "customers_agent": agent["id"]}
+    return {
+        "customer": made[1]["id"],
+        "customers_agent": agent["id"],
+        **_dishes(installation, key),
+        **_pictures(installation, key),
+    }
+
+
+def _dishes(installation: dict[str, Any], key: str) -> dict[str, str]:
+    """A collection with a schema of some length, and records of which one is large."""
+    properties: dict[str, Any] = {
+        "name": {"type": "string", "minLength": 1},
+        "description": {"type": "string"},
+        "price": {"type": "number", "minimum": 0},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "origin": {"type": "object", "properties": {"country": {"type": "string"}}},
+    }
+    collection = call(
+        installation,
+        "/v1/collections",
+        key,
+        {
+            "name": "dishes-of-all-our-restaurants",
+            "description": LONG,
+            "schema": {"type": "object", "properties": properties, "required": ["name"]},
+            "indexes": [{"field": "price"}, {"field": "name", "unique": True}],
+            "search": {"fields": ["name", "description"], "language": "english"},
+        },
+    )
+    path = f"/v1/collections/{collection['name']}/records"
+    call(installation, path, key, {"data": {"name": "Miso", "price": 4}})
+    large = {"name": "Ramen", "description": LONG * 4, "price": 14.5, "tags": ["soup"] * 12}
+    return {"collection": collection["id"], "record": call(installation, path, key, {"data": large})["id"]}
+
+
+def _pictures(installation: dict[str, Any], key: str) -> dict[str, str]:
+    """A bucket with a picture in it."""
+    content = _picture()
+    bucket = call(
+        installation,
+        "/v1/buckets",
+        key,
+        {"name": "pictures", "content_types": ["image/*"], "max_size": 10**7},
+    )
+    asked = {
+        "bucket": "pictures",
+        "name": f"{LONG[:60]}.png",
+        "content_type": "image/png",
+        "size": len(content),
+    }
+    file = call(installation, "/v1/files", key, {**asked, "tags": {"course": "main", "season": "winter"}})
+    upload = file["upload"]
+    sent = Request(upload["url"], content, upload["headers"], method=upload["method"])
+    with urlopen(sent, timeout=20):
+        call(installation, f"/v1/files/{file['id']}/complete", key, {})
+    return {"bucket": bucket["id"], "file": file["id"]}
+
+
+def _picture() -> bytes:
+    made, kept = Image.radial_gradient("L").resize((640, 480)).convert("RGB"), BytesIO()
+    made.save(kept, "PNG")
+    return kept.getvalue()
 
 
 @pytest.mark.parametrize("name", PAGES)

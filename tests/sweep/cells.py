@@ -98,7 +98,9 @@ def is_prefix(name: str) -> bool:
 def nowhere() -> Cell:
     """A cell of which nothing exists: others' things have to be answered like these."""
     things = {name: encode(name, NOBODY) if is_prefix(name) else "nowhere" for name in _makers}
-    by_hand = {"slug": "nowhere", "environment": "nowhere", "thing": encode("agt", NOBODY)}
+    by_hand = {"slug": "nowhere", "environment": "nowhere", "number": "1", "thing": encode("agt", NOBODY)}
+    # A collection is everybody's in its tenant, and has the same name in each.
+    by_hand |= {"bare_org": encode("org", NOBODY), "collection": "heap", "preset": "preview"}
     return Cell("nowhere", things=things | by_hand)
 
 

@@ -12,7 +12,7 @@ from apps.accounts.serializers import RoleField
 from apps.core import fields as kinds
 from apps.core.routes import Route
 from tests.sweep.cells import Cell
-from tests.sweep.examples import BODIES, ONE_OF
+from tests.sweep.examples import BODIES, INSTEAD, ONE_OF
 
 _HELP = "Add one with @example in tests/sweep/examples.py."
 
@@ -23,13 +23,17 @@ class NoExampleError(AssertionError):
 
 @dataclass(frozen=True)
 class Filled:
-    """A route with all that a call needs. `foreign` says where it names things of `cell`, '' nowhere."""
+    """A route with all that a call needs. `foreign` says where it names things of `cell`, '' nowhere.
+
+    The body is sent as `media_type`; one line of JSON is lines of JSON too.
+    """
 
     path: str
     body: dict[str, Any] | None
     query: dict[str, str]
     cell: Cell
     foreign: str = ""
+    media_type: str = "application/json"
 
 
 def plain(route: Route, own: Cell) -> Filled | None:
@@ -37,7 +41,12 @@ def plain(route: Route, own: Cell) -> Filled | None:
     arguments = list(route.converters)
     if not _knows(route, own, arguments):
         return None
-    return Filled(_path(route, dict.fromkeys(arguments, own)), *_input(route, own), own)
+    path = _path(route, dict.fromkeys(arguments, own))
+    return Filled(path, *_input(route, own), own, media_type=_media_type(route))
+
+
+def _media_type(route: Route) -> str:
+    return route.operation.takes or "application/json"
 
 
 def naming(route: Route, own: Cell, other: Cell) -> Iterator[Filled]:
@@ -45,15 +54,16 @@ def naming(route: Route, own: Cell, other: Cell) -> Iterator[Filled]:
 
     The whole path first, then each argument of it alone, then each id in body or query alone.
     """
-    arguments = list(route.converters)
+    arguments, kind = list(route.converters), _media_type(route)
     if arguments and _knows(route, other, arguments):
-        yield Filled(_path(route, dict.fromkeys(arguments, other)), *_input(route, own), other, "path")
+        whole = _path(route, dict.fromkeys(arguments, other))
+        yield Filled(whole, *_input(route, own), other, "path", kind)
     if not _knows(route, own, arguments):
         return
     for name in arguments if len(arguments) > 1 else ():
         if _knows(route, other, [name]):
             mixed = {each: other if each == name else own for each in arguments}
-            yield Filled(_path(route, mixed), *_input(route, own), other, name)
+            yield Filled(_path(route, mixed), *_input(route, own), other, name, kind)
     yield from _naming_in_input(route, own, other, _path(route, dict.fromkeys(arguments, own)))
 
 
@@ -87,6 +97,8 @@ def _knows(route: Route, cell: Cell, arguments: list[str]) -> bool:
 
 def _thing(route: Route, cell: Cell, argument: str) -> str | None:
     prefix = getattr(route.converters[argument], "prefix", argument)
+    if (instead := INSTEAD.get((route.operation.name, argument))) is not None:
+        return cell.things.get(instead)
     return cell.things.get(argument, cell.things.get(prefix))
 
 

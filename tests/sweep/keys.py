@@ -19,6 +19,8 @@ from apps.core import clock
 from apps.core.ids import decode
 from apps.core.scopes import Scopes
 from apps.orgs.models import Membership
+from apps.storage.stores import keys, store
+from apps.storage.stores.base import Disposition
 from apps.tenancy.walls import enter, registry
 from tests.sessions import begin_session, session_cookie, session_token
 from tests.sweep.callers import CONSOLES, ENVIRONMENTS, Caller, cells_in, everything_in, useless
@@ -169,6 +171,8 @@ def _refused(world: World) -> Iterator[Caller]:
     yield useless("an expired key", expired, 401, "acorn")
     yield useless("a revoked key", revoked, 401, "acorn")
     yield useless("a truncated key", north.agent_key[:-5], 401)
+    for name, headers in _signed_urls(acorn):
+        yield useless(name, None, 401, headers=headers, host=acorn.host)
     yield useless("a key on the twin's host", acorn.root_key, 401, "acorn", host=world.birch.host)
     signed_in = {"X-Session-Token": session_token(acorn, north)}
     cookie = {"Cookie": session_cookie(acorn, north)}
@@ -188,6 +192,15 @@ def _refused(world: World) -> Iterator[Caller]:
     yield useless("north's agent naming south", north.agent_key, 404, "acorn", in_south)
     yield useless("north's person naming south", north.person_key, 404, "acorn", in_south)
     yield useless("a builder naming a rival", world.builders.agent_key, 404, "console", with_rivals)
+
+
+def _signed_urls(space: Space) -> Iterator[tuple[str, dict[str, str]]]:
+    """The token of a link to a file, which opens those bytes and nothing else, wherever a credential can stand."""
+    blob = keys.make(space.ref, "bucket", "file", "1")
+    link = store().download_url(blob, Disposition("menu.txt", "text/plain"), seconds=3600)
+    token = link.url.rpartition("/")[2]
+    yield "a signed URL's token as a key", {"Authorization": f"Bearer {token}"}
+    yield "a signed URL's token as a session", {"X-Session-Token": token}
 
 
 def _useless_sessions(space: Space, party: Party) -> Iterator[tuple[str, str]]:

@@ -18,13 +18,14 @@ from apps.core.admin import environments
 from apps.core.admin_actions import CONFIRMATION, REASON, SHOWN_FOR, VERSION, actions_above, actions_on
 from tests.sweep.callers import Caller
 from tests.sweep.cells import Cell
+from tests.sweep.examples import INSTEAD
 from tests.sweep.filling import Filled
 from tests.sweep.stage import Stage, raised
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the admin: `path` with `{}` for the id of what it is about; `prefix` is that of the id, '' for none."""
+    """A page of the admin: `path` with `{}` for what it is about, which a cell has as `prefix`; '' for nothing."""
 
     path: str
     prefix: str = ""
@@ -53,7 +54,16 @@ def _pages_of(model: type[Model]) -> Iterator[Page]:
         for action in actions_above(model, "environment"):
             yield Page(f"{room}do/{action.operation.name}/", sends=sends)
         for action in actions_on(model, "environment"):
-            yield Page(f"{room}{{}}/do/{action.operation.name}/", prefix, sends=sends)
+            name = action.operation.name
+            yield Page(f"{room}{{}}/do/{name}/", _standing_for(name) or prefix, sends=sends)
+
+
+def _standing_for(operation: str) -> str:
+    """What stands for the thing that the operation is about; '' where nothing has to."""
+    found = (
+        thing for (name, said_by), thing in INSTEAD.items() if name == operation and said_by.endswith("_id")
+    )
+    return next(found, "")
 
 
 PAGES = list(_pages())

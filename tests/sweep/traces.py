@@ -51,6 +51,8 @@ _PERSONAL = {
 _OWNERS = {
     "allauth_idp_oidc_client": "coalesce((select facts.organization_id::text from accounts_oauthclient facts "
     "where facts.client_id = row.id), '-')",
+    # Bytes that nobody has any more wait there for the store.
+    "storage_condemned": "'-'",
 }
 #: Counters of the rate limiter are everybody's.
 NOBODYS = frozenset({("public", "tenancy_ratecounter")})

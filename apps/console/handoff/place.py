@@ -54,6 +54,15 @@ _MENU = (
         ),
     ),
     (
+        "Data",
+        (
+            ("data_collection", "Collections", "table"),
+            ("data_record", "Records", "data_object"),
+            ("storage_bucket", "Buckets", "inventory_2"),
+            ("storage_file", "Files", "draft"),
+        ),
+    ),
+    (
         "Who acts",
         (
             ("accounts_agent", "Agents", "smart_toy"),

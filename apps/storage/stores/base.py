@@ -1,18 +1,28 @@
 """What a store of bytes can do. The local disk and S3 do the same, so that nothing above knows which one there is.
 
-A blob is written once under a key that is never used again, so that a reader never sees half of another one.
+A blob is written once under a key (see keys.py) that is never used again, so that a reader never sees half of another
+one. What a client PUTs is there whole, with exactly the size that was signed, or not at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import BinaryIO, Protocol
+
+#: What S3 takes: the smallest part that is not the last, the most parts of an upload, and the largest part.
+MIN_PART_BYTES = 5 * 1024 * 1024
+MAX_PARTS = 10_000
+MAX_PART_BYTES = 5 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """A request that a client makes by itself, straight to the store; the signature in it ends with `expires_at`."""
+    """A request that a client makes by itself, straight to the store.
+
+    The client sends `headers` as they are: they are signed too.
+    """
 
     method: str
     url: str
@@ -45,28 +55,35 @@ class Disposition:
 
 
 class Store(Protocol):
-    """Where blobs lie. Every method raises StoreUnreachable (503, retryable) when the store does not answer."""
+    """Where blobs lie. What asks the store raises StoreUnreachable (503, retryable) when it does not answer.
+
+    Signing asks nobody. A key that is none raises ValueError everywhere.
+    """
 
     def upload_url(self, key: str, *, size: int, seconds: int) -> SignedRequest:
-        """A request that puts exactly `size` bytes under `key`, good for so many seconds."""
+        """A request that puts exactly `size` bytes under `key`, once, good for so many seconds."""
 
     def start_multipart(self, key: str) -> str:
         """Begin a multipart upload; returns the id by which the store knows it."""
 
     def part_url(self, key: str, upload_id: str, number: int, *, size: int, seconds: int) -> SignedRequest:
-        """A request that puts part `number`, exactly `size` bytes."""
+        """A request that puts part `number` (from 1), exactly `size` bytes; sent again, it replaces the part."""
 
     def parts(self, key: str, upload_id: str) -> Sequence[Part]:
-        """The parts that have arrived, by number."""
+        """The parts that have arrived, by number. Raises UploadGone when it was finished or aborted."""
 
     def finish_multipart(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
-        """Put the parts together under `key`."""
+        """Put `parts`, as `parts()` named them and in that order, together under `key`.
+
+        Raises BlobExists when something lies there, so also when it was finished before; UploadGone when it was
+        aborted, and PartsDiffer when they are not the parts that arrived.
+        """
 
     def abort_multipart(self, key: str, upload_id: str) -> None:
         """Forget the upload and its parts. One that is not there is no error."""
 
     def put(self, key: str, content: BinaryIO) -> int:
-        """Write `content` under `key` from here; returns its size in bytes."""
+        """Write `content` under `key` from here; returns its size in bytes. Raises BlobExists."""
 
     def stat(self, key: str) -> Stat | None:
         """What lies under `key`, or None."""
@@ -79,3 +96,6 @@ class Store(Protocol):
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete blobs. One that is not there is no error."""
+
+    def tidy(self, *, older_than: timedelta) -> int:
+        """Forget multipart uploads, and what broken writes left, that are older; returns how many there were."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -12,9 +13,12 @@ from apps.accounts.models import Agent, ServiceAccount, User
 from apps.console.handoff.tests.support import CONSOLE, WHY, Browser, environment_of, text_of
 from apps.console.tests.support import people_and_places
 from apps.core import admin as theme
+from apps.core import clock
 from apps.core.admin import environments
 from apps.core.admin_actions import actions_above, actions_on
+from apps.data.models import Collection, Record, SchemaVersion
 from apps.orgs.models import Membership, Organization
+from apps.storage.models import Bucket, File, Usage
 from apps.tenancy.walls import enter
 from tests.client import Api
 from tests.world import World
@@ -33,6 +37,31 @@ def crowd(world: World, count: int) -> None:
             Agent.objects.create(owner_kind="user", owner_name="x", **owned)
             ServiceAccount.objects.create(**owned)
             Organization.objects.create(slug=f"c{count}-{number}", name=f"Customer {count}-{number}")
+        data_and_files(organization, count)
+
+
+def data_and_files(organization: UUID, count: int) -> None:
+    """Add `count` records in collections of their own, and files in buckets of their own."""
+    at_most = Collection.objects.count()
+    for number in range(count):
+        name, now = f"m{count}-{number}", clock.now()
+        collection = Collection.objects.create(
+            number=at_most + number + 1, name=name, schema={"type": "object"}
+        )
+        SchemaVersion.objects.create(collection=collection, number=1, schema=collection.schema)
+        Record.objects.create(
+            collection=collection,
+            organization_id=organization,
+            data={"name": name},
+            schema_version=1,
+            created_at=now,
+            updated_at=now,
+        )
+        bucket = Bucket.objects.create(name=name)
+        Usage.objects.create(bucket=bucket, organization_id=organization, bytes=1, files=1)
+        File.objects.create(
+            bucket=bucket, organization_id=organization, name=name, content_type="text/plain", status="ready"
+        )
 
 
 def at(world: World, path: str) -> str:

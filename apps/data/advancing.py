@@ -1,0 +1,63 @@
+"""Carrying on what a definition began: building and dropping indexes, checking and moving records.
+
+Small collections are done in the call that began it; for large ones the worker goes on, or whoever calls
+`collections.advance`.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from apps.data.building import build_on
+from apps.data.changing import change_on
+from apps.data.indexes import have_work, indexes_of, search_of
+from apps.data.models import Collection, Record
+from apps.tenancy.walls import whole_tenant
+
+#: How many batches the call that changes a definition does itself, and of how many records at most: nobody writes
+#: to the collection meanwhile.
+AT_ONCE = 12
+SMALL = 2_000
+
+
+def carry_on(collection: Collection, *, batches: int | None = None, seconds: float | None = None) -> None:
+    """Do batches until nothing is left, so many are done, or so much time has passed.
+
+    The collection's row is read and written batch by batch; `collection` shows afterwards what it holds then.
+    """
+    began, done = monotonic(), 0
+    with whole_tenant():
+        while not _enough(began, done, batches, seconds) and (build_on(collection) or change_on(collection)):
+            done += 1
+        collection.refresh_from_db()
+        busy = is_busy(collection)
+        if collection.busy != busy:
+            collection.busy = busy
+            Collection.objects.filter(pk=collection.pk).update(busy=busy)
+
+
+def batches_at_once(collection: Collection) -> int:
+    """How much of what it began the call does that changes the definition: all for a small collection, else nothing."""
+    with whole_tenant():
+        many = Record.objects.of(collection).values("id")[: SMALL + 1].count()
+    return AT_ONCE if many <= SMALL else 0
+
+
+def _enough(began: float, done: int, batches: int | None, seconds: float | None) -> bool:
+    return (batches is not None and done >= batches) or (
+        seconds is not None and monotonic() - began >= seconds
+    )
+
+
+def is_busy(collection: Collection) -> bool:
+    """True when something is left that can be carried on."""
+    changing = collection.change is not None and collection.change["state"] != "blocked"
+    return changing or have_work(indexes_of(collection), search_of(collection))
+
+
+def carry_on_everywhere() -> int:
+    """Carry on every collection of the tenant that stands, for a while each; returns how many there were."""
+    waiting = list(Collection.objects.filter(busy=True).order_by("id"))
+    for collection in waiting:
+        carry_on(collection, seconds=5.0)
+    return len(waiting)

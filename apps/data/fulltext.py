@@ -1,0 +1,104 @@
+"""Full-text search: the words of a text as PostgreSQL understands them, and what a search asks for.
+
+A record is entered under each of its words, so that a search is a look-up in an index that works under the wall. All
+words have to be there; `-word` must not, and words in quotation marks have to follow each other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.db.models import BooleanField, F, Func, Q, TextField, Value
+
+from apps.data.indexes import Search
+from apps.data.keys import words
+from apps.data.lookups import LookUp
+
+#: Of a record's text this much is searched, in characters; a text with a megabyte of words would be its own index.
+MOST_TEXT = 100_000
+_TOKENS = re.compile(r'-?"[^"]*"?|\S+')
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a search asks for, as keys of words: those that have to be there, those that must not, and phrases."""
+
+    wanted: tuple[str, ...]
+    unwanted: tuple[str, ...]
+    phrases: tuple[str, ...]
+
+    @property
+    def asks_nothing(self) -> bool:
+        """True when no word is left that a record could be found by."""
+        return not self.wanted
+
+
+def lexemes_of(language: str, texts: Sequence[str]) -> list[list[str]]:
+    """The words of each text, in their basic forms. One query; none when there is no text."""
+    if not any(texts):
+        return [[] for _ in texts]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select tsvector_to_array(to_tsvector(%s::text::regconfig, given.body)) "
+            "from unnest(%s::text[]) with ordinality as given(body, place) order by given.place",
+            [language, [text[:MOST_TEXT] for text in texts]],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def read_search(search: Search, text: str) -> Asked:
+    """What somebody means who types `text`."""
+    tokens = _TOKENS.findall(text)
+    phrases = [token.strip('"') for token in tokens if token.startswith('"')]
+    unwanted = [token[1:].strip('"') for token in tokens if token.startswith("-") and len(token) > 1]
+    plain = [token for token in tokens if not token.startswith(("-", '"'))]
+    found = lexemes_of(search.language, [" ".join([*plain, *phrases]), " ".join(unwanted)])
+    longer = tuple(phrase for phrase in phrases if len(phrase.split()) > 1)
+    return Asked(tuple(words(found[0])), tuple(words(found[1])), longer)
+
+
+def look_ups(asked: Asked, index: int) -> list[LookUp]:
+    """The words that are asked for as entries of an index."""
+    wanted = [LookUp(index, Q(key=word), is_value=True) for word in asked.wanted]
+    return [*wanted, *(LookUp(index, Q(key=word), absent=True) for word in asked.unwanted)]
+
+
+def on_text(asked: Asked, search: Search, column: str) -> Q:
+    """What cannot be told from words alone of a record whose JSON is `column`: phrases. Nothing is found by no word."""
+    if asked.asks_nothing:
+        return Q(pk__in=[])
+    found = Q()
+    for phrase in asked.phrases:
+        found &= Q(_Follows(Value(search.language), _text(search, column), Value(phrase)))
+    return found
+
+
+def _text(search: Search, column: str) -> Func:
+    paths = [_Inner(F(column), Value("{" + path.replace(".", ",") + "}")) for path in search.fields]
+    return Func(Value("\n"), *paths, function="concat_ws", output_field=TextField())
+
+
+class _Inner(Func):
+    """The JSON at a path, as text."""
+
+    template = "(%(expressions)s::text[])"
+    arg_joiner = " #>> "
+    output_field = TextField()
+
+
+class _Follows(Func):
+    """Whether the words of a phrase follow each other in a text. Arguments: language, text, phrase."""
+
+    output_field = BooleanField()
+    conditional = True
+
+    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> Any:  # type: ignore[override]  # noqa: ARG002
+        parts = [compiler.compile(one) for one in self.get_source_expressions()]
+        (language, named), (text, said), (phrase, asked) = parts
+        config = f"({language})::text::regconfig"
+        found = f"to_tsvector({config}, {text}) @@ phraseto_tsquery({config}, {phrase})"
+        return f"coalesce({found}, false)", (*named, *said, *named, *asked)

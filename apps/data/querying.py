@@ -1,0 +1,172 @@
+"""What is looked for in a collection, and how the pages of what is found are cut.
+
+Which way a query goes is said in apps.data.finding. Where a field has no index every record has to be looked at: up to
+a size that is done, above it only on request, and the answer says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from apps.core.actor import Actor
+from apps.core.pagination import Page, paginate, paginate_values
+from apps.core.problems import FieldError, Remedy, show
+from apps.data import access, conditions
+from apps.data.access import Reach
+from apps.data.errors import FilterInvalid, IndexNeeded
+from apps.data.filters import Condition, read_filters
+from apps.data.finding import Finder
+from apps.data.indexes import Index, index_on, search_of
+from apps.data.keys import key_of
+from apps.data.models import Collection, Record
+from apps.data.schemas.errors import FieldUnknown
+from apps.data.schemas.fields import Field, find_field
+
+#: So many records are looked at one by one without being asked to.
+MOST_SCANNED = 10_000
+#: What a record itself can be ordered by: its id, which is made in the order of time.
+_OF_THE_RECORD = ("id", "created_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By which field, or by age for None."""
+
+    field: Field | None = None
+    descending: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for in one collection."""
+
+    collection: Collection
+    conditions: Sequence[Condition] = ()
+    order: Order = Order()
+    search: str = ""
+    scan: bool = False
+
+    @property
+    def by_index(self) -> list[tuple[Condition, Index]]:
+        """The conditions that an index answers."""
+        found = [(one, _index_for(self.collection, one)) for one in self.conditions]
+        return [(condition, index) for condition, index in found if index is not None]
+
+    @property
+    def by_looking(self) -> list[Condition]:
+        """The conditions for which every record has to be looked at."""
+        return [one for one in self.conditions if _index_for(self.collection, one) is None]
+
+
+def read_query(
+    collection: Collection, *, filters: Mapping[str, str], order: str, search: str, scan: bool
+) -> Query:
+    """The query that parameters of a call stand for. Raises FilterInvalid."""
+    if search and search_of(collection) is None:
+        detail = f"{collection.name} declares no fields to search."
+        raise FilterInvalid(detail, errors=[FieldError("search", "not_declared", detail)])
+    found = read_filters(collection.schema, filters)
+    return Query(collection, found, _read_order(collection, order), search, scan)
+
+
+def _read_order(collection: Collection, text: str) -> Order:
+    path, descending = text.removeprefix("-"), text.startswith("-")
+    try:
+        field = find_field(collection.schema, path)
+    except FieldUnknown as unknown:
+        if path in _OF_THE_RECORD:
+            return Order(None, descending)
+        raise FilterInvalid(
+            unknown.detail, errors=[FieldError("order", "unknown_field", unknown.detail)]
+        ) from None
+    if field.many:
+        detail = f"{show(path)} is an array, and records cannot be put in order by one."
+        raise FilterInvalid(detail, errors=[FieldError("order", "operator_unfit", detail)])
+    return Order(field, descending)
+
+
+def _index_for(collection: Collection, condition: Condition) -> Index | None:
+    """The index that answers `condition`; none does what a text has in its middle."""
+    if condition.operator == "contains" and not condition.field.many:
+        return None
+    return index_on(collection, condition.field.path)
+
+
+def find(actor: Actor, query: Query) -> Found:
+    """The records that `actor` may read and that `query` looks for.
+
+    Raises RecordAccessDenied, IndexNeeded, IndexBuilding.
+    """
+    own = access.require(actor, query.collection, "read") is Reach.OWN
+    return Found(Finder(actor, query, access.person_of(actor) if own else None))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The records that a query finds, to be paged or counted."""
+
+    finder: Finder
+
+    def count(self) -> int:
+        """How many there are."""
+        self._weigh()
+        return self.finder.count()
+
+    def page(self, *, limit: int, cursor: str | None, scope: str) -> Page[Record]:
+        """The page after `cursor`, as pagination.Listing has it."""
+        extra = self._weigh()
+        if self.finder.is_sorted_here:
+            found = self._sorted_here(limit, cursor, scope)
+        elif (entries := self.finder.entries()) is not None:
+            rows = entries.values("key", "record_id")
+            cut = paginate(rows, limit=limit, cursor=cursor, scope=scope, unique=True)
+            found = Page(Record.objects.picked([row["record_id"] for row in cut.data]), cut.next_cursor)
+        else:
+            found = paginate(self.finder.records(), limit=limit, cursor=cursor, scope=scope)
+        return Page(found.data, found.next_cursor, extra)
+
+    def _sorted_here(self, limit: int, cursor: str | None, scope: str) -> Page[Record]:
+        """Few enough to be put in order by their keys without an index: the very order that an index would give."""
+        order = self.finder.query.order
+        assert order.field is not None  # noqa: S101 - `is_sorted_here` said so
+        rows = self.finder.all().values_list(conditions.json_at(order.field.path), "id")
+        keyed = [(key_of(value, order.field.kind), str(identity)) for value, identity in rows]
+        cut, following = paginate_values(
+            keyed, limit=limit, cursor=cursor, scope=scope, descending=order.descending
+        )
+        return Page(Record.objects.picked([UUID(identity) for _, identity in cut]), following)
+
+    def _weigh(self) -> Mapping[str, Any]:
+        """What the answer says about how it was found. Raises IndexNeeded where that would take too long."""
+        query = self.finder.query
+        unindexed = [one.field.path for one in query.by_looking]
+        if self.finder.is_sorted_here and query.order.field is not None:
+            unindexed.append(query.order.field.path)
+        if not unindexed:
+            return {}
+        bare = Query(query.collection, [one for one, _ in query.by_index], search=query.search)
+        looked_at = Finder(self.finder.actor, bare, self.finder.owner).all()
+        many = looked_at.values("id")[: MOST_SCANNED + 1].count() > MOST_SCANNED
+        if many and (self.finder.is_sorted_here or not query.scan):
+            raise _index_needed(query.collection, unindexed)
+        return {"notice": _notice(unindexed)} if many else {}
+
+
+def _index_needed(collection: Collection, fields: list[str]) -> IndexNeeded:
+    declared = [{"field": one["field"], "unique": one["unique"]} for one in collection.indexes]
+    wanted = [*declared, *({"field": name} for name in dict.fromkeys(fields))]
+    names = ", ".join(dict.fromkeys(fields))
+    return IndexNeeded(
+        f"No index serves {names}, and more than {MOST_SCANNED:,} records would have to be looked at.",
+        remedy=Remedy(None, "PATCH", f"/v1/collections/{collection.name}", {"indexes": wanted}),
+        extra={"fields": list(dict.fromkeys(fields))},
+    )
+
+
+def _notice(fields: list[str]) -> dict[str, Any]:
+    names = list(dict.fromkeys(fields))
+    said = f"Every record was looked at, because no index serves {', '.join(names)}."
+    return {"code": "scanned", "detail": said, "fields": names}

@@ -1,0 +1,192 @@
+"""Changing the schema of a collection that has records: at once, refused with ids, or step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from apps.data import advancing, changing
+from apps.data.tests.shelves import DISH, DISHES, RECORDS, menu, names, serve
+from apps.tenancy.maintenance import in_every_tenant
+from tests.client import Api
+from tests.world import World
+
+
+def schema(**changes: Any) -> dict[str, Any]:
+    """The schema of dishes, with other properties; one that is None is not there."""
+    properties = {name: form for name, form in {**DISH["properties"], **changes}.items() if form is not None}
+    return {**DISH, "properties": properties}
+
+
+def newest(api: Api) -> dict[str, Any]:
+    found: dict[str, Any] = api.get(f"{DISHES}/versions")["data"][0]
+    return found
+
+
+def test_a_wider_schema_counts_at_once(world: World) -> None:
+    api = menu(world.acorn)
+    serve(api, {"name": "Ramen"})
+    changed = api.patch(DISHES, {"schema": schema(calories={"type": "integer"})})
+    assert (changed.status, changed["schema_version"], changed["changing_to"]) == (200, 2, None)
+    assert api.post(RECORDS, {"data": {"name": "Udon", "calories": 300}}).status == 201
+    assert [row["state"] for row in api.get(f"{DISHES}/versions")["data"]] == ["done", "done"]
+
+
+def test_a_narrower_one_counts_when_every_record_fits(world: World) -> None:
+    api = menu(world.acorn)
+    serve(api, {"name": "Ramen", "price": 5})
+    changed = api.patch(DISHES, {"schema": schema(price={"type": "number", "maximum": 10})})
+    assert (changed.status, changed["schema_version"]) == (200, 2)
+    assert api.post(RECORDS, {"data": {"name": "Caviar", "price": 11}}).code == "record_invalid"
+
+
+def test_and_is_refused_with_the_ids_of_those_that_do_not(world: World) -> None:
+    api = menu(world.acorn)
+    _, dear = serve(api, {"name": "Ramen", "price": 5}, {"name": "Caviar", "price": 50})
+    refused = api.patch(DISHES, {"schema": schema(price={"type": "number", "maximum": 10})})
+    assert (refused.status, refused.code, refused["records"]) == (409, "schema_incompatible", [dear])
+    after = api.get(DISHES)
+    assert (after["schema"], after["schema_version"], after["version"]) == (DISH, 1, 1)
+    assert len(api.get(f"{DISHES}/versions")["data"]) == 1
+
+
+STEPS = [
+    {"do": "rename", "field": "sold_out", "to": "gone"},
+    {"do": "default", "field": "price", "value": 0},
+    {"do": "convert", "field": "price", "to": "string"},
+    {"do": "remove", "field": "tags"},
+]
+STEPPED = {
+    **schema(sold_out=None, gone={"type": "boolean"}, price={"type": "string"}, tags=None),
+    "required": ["name", "price"],
+}
+
+
+def test_steps_carry_the_records_over(world: World) -> None:
+    api = menu(world.acorn, indexes=[{"field": "price"}])
+    one, other = serve(
+        api, {"name": "Ramen", "price": 5, "sold_out": True, "tags": ["a"]}, {"name": "Udon", "price": 2.5}
+    )
+    changed = api.patch(DISHES, {"schema": STEPPED, "steps": STEPS})
+    assert (changed.status, changed["schema_version"], changed["changing_to"]) == (200, 2, None)
+    assert api.get(f"{RECORDS}/{one}")["data"] == {"name": "Ramen", "price": "5", "gone": True}
+    moved = api.get(f"{RECORDS}/{other}")
+    assert (moved["data"], moved["version"], moved["schema_version"]) == (
+        {"name": "Udon", "price": "2.5"},
+        2,
+        2,
+    )
+    assert names(api.get(f"{RECORDS}?order=price")) == ["Udon", "Ramen"]
+    assert names(api.get(f"{RECORDS}?filter[price]=5")) == ["Ramen"]
+    assert newest(api)["done"] == 2
+
+
+@pytest.fixture
+def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of two, of which the call that begins a change does one."""
+    monkeypatch.setattr(changing, "BATCH", 2)
+    monkeypatch.setattr(advancing, "AT_ONCE", 1)
+
+
+def carried_on() -> None:
+    in_every_tenant(advancing.carry_on_everywhere)()
+
+
+@pytest.mark.usefixtures("slowly")
+def test_a_large_change_goes_on_in_the_background(world: World) -> None:
+    api = menu(world.acorn)
+    ids = serve(api, *({"name": f"dish {n}", "price": n} for n in range(5)))
+    begun = api.patch(DISHES, {"schema": STEPPED, "steps": STEPS})
+    assert (begun.status, begun["schema_version"], begun["changing_to"]) == (200, 1, 2)
+    assert newest(api)["state"] == "checking"
+    assert api.patch(DISHES, {"schema": DISH, "steps": STEPS}).code == "schema_change_under_way"
+    # What is written meanwhile satisfies the schema of now, and will satisfy the next one.
+    assert api.post(RECORDS, {"data": {"name": "x", "price": 7}}).status == 201
+    carried_on()
+    assert (newest(api)["state"], api.get(DISHES)["schema_version"]) == ("done", 2)
+    assert [api.get(f"{RECORDS}/{dish}")["data"]["price"] for dish in ids] == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.usefixtures("slowly")
+def test_while_it_is_checked_nothing_gets_in_its_way(world: World) -> None:
+    api = menu(world.acorn)
+    serve(api, *({"name": f"dish {n}"} for n in range(5)))
+    api.patch(DISHES, {"schema": schema(price={"type": "number", "maximum": 10})})
+    refused = api.post(RECORDS, {"data": {"name": "Caviar", "price": 11}})
+    assert (refused.status, refused.code) == (422, "record_invalid")
+    assert "version 2" in refused["detail"]
+    carried_on()
+    assert api.get(DISHES)["schema_version"] == 2
+
+
+@pytest.mark.usefixtures("slowly")
+def test_a_large_change_that_does_not_fit_names_the_records_and_changes_nothing(world: World) -> None:
+    api = menu(world.acorn)
+    ids = serve(api, *({"name": f"dish {n}", "price": n} for n in range(5)))
+    api.patch(DISHES, {"schema": schema(price={"type": "number", "maximum": 3})})
+    carried_on()
+    assert (newest(api)["state"], newest(api)["offending"]) == ("refused", [ids[4]])
+    assert (api.get(DISHES)["schema_version"], api.get(DISHES)["changing_to"]) == (1, None)
+
+
+@pytest.mark.usefixtures("slowly")
+def test_a_change_is_cancelled_while_it_is_checked(world: World) -> None:
+    api = menu(world.acorn)
+    serve(api, *({"name": f"dish {n}"} for n in range(5)))
+    api.patch(DISHES, {"schema": STEPPED, "steps": STEPS})
+    assert api.post(f"{DISHES}/cancel-change")["changing_to"] is None
+    assert newest(api)["state"] == "cancelled"
+    carried_on()
+    assert api.get(DISHES)["schema_version"] == 1
+    assert api.post(f"{DISHES}/cancel-change").code == "no_schema_change"
+
+
+@pytest.mark.usefixtures("slowly")
+def test_records_that_are_not_carried_over_yet_are_patched_as_if_they_were(world: World) -> None:
+    api = menu(world.acorn)
+    ids = serve(api, *({"name": f"dish {n}", "price": n} for n in range(5)))
+    api.patch(DISHES, {"schema": STEPPED, "steps": STEPS})
+    for _ in range(3):
+        advanced(api, batches=1)
+    assert newest(api)["state"] == "moving"
+    patched = api.patch(f"{RECORDS}/{ids[4]}", {"data": {"name": "Last"}})
+    assert patched["data"] == {"name": "Last", "price": "4"}
+    assert api.post(f"{DISHES}/cancel-change").code == "schema_change_not_cancellable"
+    assert api.post(f"{DISHES}/advance")["changing_to"] is None
+    assert newest(api)["state"] == "done"
+
+
+def advanced(api: Api, *, batches: int) -> None:
+    from apps.data.models import Collection
+    from apps.tenancy.models import Tenant
+    from apps.tenancy.walls import enter, outside
+
+    with outside():
+        tenant = Tenant.objects.get(name=api.get("/v1/whoami")["tenant"])
+    with enter(tenant):
+        advancing.carry_on(Collection.objects.get(name="dishes"), batches=batches)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"do": "invent", "field": "price"},
+        {"do": "default", "field": "price"},
+        {"do": "remove", "field": "price", "to": "x"},
+        {"do": "convert", "field": "price", "to": "money"},
+        {"do": "rename", "to": "x"},
+    ],
+)
+def test_steps_that_are_none(world: World, step: Any) -> None:
+    api = menu(world.acorn)
+    refused = api.patch(DISHES, {"schema": STEPPED, "steps": [step]})
+    assert (refused.status, refused.code) == (422, "validation_failed")
+
+
+def test_an_indexed_field_cannot_leave_the_schema(world: World) -> None:
+    api = menu(world.acorn, indexes=[{"field": "price"}])
+    refused = api.patch(DISHES, {"schema": schema(price=None)})
+    assert (refused.status, refused.code) == (422, "definition_invalid")
+    both = {"schema": schema(price=None), "indexes": []}
+    assert api.patch(DISHES, both).status == 200

@@ -1,0 +1,74 @@
+"""Having an image made by a process of its own, which is limited in time and memory, and may crash alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from apps.storage.images.recipes import Recipe
+from apps.storage.images.refusals import REFUSALS, TooCostly
+
+_PROGRAM = ("-m", "apps.storage.images")
+_ROOT = Path(__file__).resolve().parents[3]
+#: What Python itself may need. The rest of this process's environment holds secrets.
+_KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+#: Its own limit is in seconds of a processor, of which it may get few.
+_PATIENCE = 60.0
+#: What the kernel sends to who uses too much memory, which an image is not to be blamed for, or an operator.
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+
+class Interrupted(Exception):  # noqa: N818 - it may go well the next time
+    """The process did not come to an end: this machine had no time or memory to give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The result, in pixels."""
+
+    width: int
+    height: int
+
+
+def draw(source: Path, target: Path, recipe: Recipe) -> Drawn:
+    """Make an image of that at `source` as `recipe` says, and write it to `target`.
+
+    Raises Refused (one of REFUSALS) when nothing can be made of it, Interrupted when nothing was made this time.
+    """
+    answer = _answer(source, target, recipe)
+    if "refused" in answer:
+        raise REFUSALS[answer["refused"]](answer["said"])
+    return Drawn(**answer)
+
+
+def _answer(source: Path, target: Path, recipe: Recipe) -> dict[str, Any]:
+    command = [sys.executable, *_PROGRAM, str(source), str(target), json.dumps(asdict(recipe))]
+    try:
+        ended = subprocess.run(
+            command,
+            cwd=_ROOT,
+            env={name: os.environ[name] for name in _KEPT if name in os.environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Interrupted(f"It was not done after {_PATIENCE:.0f} seconds.") from None
+    if ended.returncode == 0:
+        return dict(json.loads(ended.stdout))
+    raise _failure(ended)
+
+
+def _failure(ended: subprocess.CompletedProcess[bytes]) -> Exception:
+    if -ended.returncode in _FROM_OUTSIDE:
+        return Interrupted(f"The process was ended by signal {-ended.returncode}.")
+    if ended.returncode < 0:
+        return TooCostly("It takes more time or memory than an image may.")
+    return RuntimeError(ended.stderr.decode("utf-8", "replace")[-2000:])

@@ -1,0 +1,58 @@
+"""Operations on the storage as a whole: what is used, what its schedule does, and whether the counts are right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apps.accounts.configuring import require_configurer
+from apps.core.actor import Actor
+from apps.core.operations import Risk, operation
+from apps.storage import lifecycle
+from apps.storage import serializers as forms
+from apps.storage.models import Usage
+from apps.storage.querysets import UsageQuerySet
+from apps.tenancy.walls import whole_tenant
+
+
+@operation(
+    "storage.usage",
+    scope="files:read",
+    risk=Risk.READ,
+    input=forms.UsageParameters,
+    output=forms.UsageOutput,
+    lists=True,
+)
+def list_usage(actor: Actor, *, bucket: str | None = None) -> UsageQuerySet:
+    """List how much lies in each bucket, by organization. Deleted files count until they are purged."""
+    usage = Usage.objects.visible_to(actor).select_related("bucket")
+    return usage.in_bucket(bucket) if bucket is not None else usage
+
+
+@operation(
+    "storage.run-lifecycle",
+    scope="buckets:write",
+    risk=Risk.DESTRUCTIVE,
+    output=forms.LifecycleOutput,
+)
+def run_lifecycle(actor: Actor) -> lifecycle.Report:
+    """Do now what the schedule does every few minutes, and say what was done.
+
+    Files whose time is over are deleted, uploads that are a day old given up, files that were deleted 30 days ago
+    purged, and their bytes deleted. The trail names each file.
+    """
+    require_configurer(actor)
+    with whole_tenant():
+        return lifecycle.run()
+
+
+@operation(
+    "storage.reconcile",
+    scope="buckets:write",
+    risk=Risk.WRITE,
+    output=forms.ReconciledOutput,
+)
+def reconcile_usage(actor: Actor) -> dict[str, Any]:
+    """Count anew what lies in every bucket, correct counts that do not agree, and list those: there should be none."""
+    require_configurer(actor)
+    with whole_tenant():
+        return {"data": lifecycle.reconcile(), "next_cursor": None}

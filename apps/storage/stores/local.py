@@ -1,0 +1,186 @@
+"""Blobs in a folder of this machine: the embedded default. Clients come back to us with URLs that we signed."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from django.core.files.storage import FileSystemStorage
+
+from apps.storage.stores import disk, keys, signing
+from apps.storage.stores.base import Disposition, Part, SignedRequest, Stat
+from apps.storage.stores.disposition import content_type, safe_name
+from apps.storage.stores.errors import BlobExists, BlobMissing, PartsDiffer, UploadGone
+from apps.storage.stores.signing import Grant
+
+#: What is being written, and parts that wait for the others. No key begins with a dot.
+_INCOMING, _UPLOADS = ".incoming", ".uploads"
+
+
+class LocalStore:
+    """A Store on a folder; `root` is made when it is first written to. See base.Store for what its methods promise."""
+
+    def __init__(self, root: Path) -> None:
+        # Its path() refuses whatever would lead out of the folder, after keys.check has.
+        self._files = FileSystemStorage(location=root)
+        self.root = Path(self._files.location)
+
+    def upload_url(self, key: str, *, size: int, seconds: int) -> SignedRequest:
+        """A PUT that this server takes."""
+        return signing.request(Grant("PUT", key, signing.until(seconds), size))
+
+    def start_multipart(self, key: str) -> str:
+        """Make a folder for the parts."""
+        upload_id = uuid4().hex
+        with disk.refused_when_full():
+            disk.make_folder(self._upload(key, upload_id))
+        return upload_id
+
+    def part_url(self, key: str, upload_id: str, number: int, *, size: int, seconds: int) -> SignedRequest:
+        """A PUT that this server takes."""
+        return signing.request(Grant("PUT", key, signing.until(seconds), size, upload_id, number))
+
+    def parts(self, key: str, upload_id: str) -> Sequence[Part]:
+        """The files in the upload's folder. Raises UploadGone."""
+        return [_part(path) for path in sorted(self._begun(key, upload_id).iterdir())]
+
+    def finish_multipart(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
+        """Join the parts' files. Raises BlobExists, UploadGone, PartsDiffer and StoreFull."""
+        if self._path(key).exists():
+            raise BlobExists
+        folder = self._begun(key, upload_id)
+        _require_arrived(parts, self.parts(key, upload_id))
+        pieces = [folder / _numbered(part.number) for part in parts]
+        with disk.incoming(self.root / _INCOMING, room=sum(part.size for part in parts)) as made:
+            disk.write(made, disk.contents(pieces))
+            disk.keep(made, self._path(key))
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def abort_multipart(self, key: str, upload_id: str) -> None:
+        """Delete the upload's folder."""
+        shutil.rmtree(self._upload(key, upload_id), ignore_errors=True)
+
+    def put(self, key: str, content: BinaryIO) -> int:
+        """Write a file. Raises BlobExists and StoreFull."""
+        return self.receive(Grant("PUT", key, 0), iter(lambda: content.read(disk.CHUNK), b""))
+
+    def stat(self, key: str) -> Stat | None:
+        """The file's size."""
+        try:
+            return Stat(self._path(key).stat().st_size)
+        except FileNotFoundError:
+            return None
+
+    def read(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Read the file from `start`."""
+        with self.open(key) as file:
+            file.seek(start)
+            yield from disk.chunks_of(file, 2**63 if length is None else length)
+
+    def download_url(self, key: str, shown: Disposition, *, seconds: int) -> SignedRequest:
+        """A GET that this server answers."""
+        name, media = safe_name(shown.name), content_type(shown)
+        until = signing.until(seconds)
+        return signing.request(Grant("GET", key, until, name=name, content_type=media, inline=shown.inline))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete the files, and folders that they leave empty."""
+        for key in keys:
+            disk.clear_away(self._path(key), self.root)
+
+    def tidy(self, *, older_than: timedelta) -> int:
+        """Delete what was left in the folders of unfinished writes and uploads."""
+        before = time.time() - older_than.total_seconds()
+        left = [path for name in (_INCOMING, _UPLOADS) for path in _children(self.root / name)]
+        stale = [path for path in left if _touched(path) < before]
+        for path in stale:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        return len(stale)
+
+    def open(self, key: str) -> BinaryIO:
+        """The blob, to read from. Raises BlobMissing."""
+        try:
+            return self._path(key).open("rb", buffering=0)
+        except FileNotFoundError:
+            raise BlobMissing from None
+
+    def expect(self, grant: Grant) -> None:
+        """Raise BlobExists or UploadGone when what `grant` allows to put has no place, so that nobody sends it."""
+        if grant.upload_id:
+            self._begun(grant.key, grant.upload_id)
+        elif self._path(grant.key).exists():
+            raise BlobExists
+
+    def receive(
+        self, grant: Grant, chunks: Iterable[bytes], check: Callable[[int], None] | None = None
+    ) -> int:
+        """Write what `grant` allows to put; returns its size in bytes.
+
+        `check` is told the size before the bytes get their name, and raises where they must not get it. Raises
+        BlobExists, UploadGone and StoreFull; nothing is left of what was refused.
+        """
+        self.expect(grant)
+        with disk.incoming(self.root / _INCOMING, room=grant.size) as made:
+            size = disk.write(made, chunks)
+            if check is not None:
+                check(size)
+            if grant.upload_id:
+                self._keep_part(made, grant)
+            else:
+                disk.keep(made, self._path(grant.key))
+        return size
+
+    def _keep_part(self, made: Path, grant: Grant) -> None:
+        try:
+            disk.replace(made, self._upload(grant.key, grant.upload_id) / _numbered(grant.number))
+        except FileNotFoundError:
+            raise UploadGone from None
+
+    def _path(self, key: str) -> Path:
+        return Path(self._files.path(keys.check(key)))
+
+    def _upload(self, key: str, upload_id: str) -> Path:
+        """The folder of an upload's parts; of another key's upload there is none by that name."""
+        named = hashlib.sha256(f"{keys.check(key)}\0{upload_id}".encode()).hexdigest()
+        return self.root / _UPLOADS / named
+
+    def _begun(self, key: str, upload_id: str) -> Path:
+        folder = self._upload(key, upload_id)
+        if not folder.is_dir():
+            raise UploadGone
+        return folder
+
+
+def _numbered(number: int) -> str:
+    return f"{number:05d}"
+
+
+def _part(path: Path) -> Part:
+    found = path.stat()
+    return Part(int(path.name), found.st_size, f"{found.st_ino:x}-{found.st_mtime_ns:x}")
+
+
+def _require_arrived(parts: Sequence[Part], arrived: Sequence[Part]) -> None:
+    """Raise PartsDiffer unless `parts` have arrived as they are said to be, and go up."""
+    rising = all(first.number < second.number for first, second in pairwise(parts))
+    if not parts or not rising or not set(parts) <= set(arrived):
+        raise PartsDiffer
+
+
+def _children(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _touched(path: Path) -> float:
+    """When anything last happened there; never, where it is gone by now."""
+    try:
+        return max(found.stat().st_mtime for found in [path, *_children(path)])
+    except FileNotFoundError:
+        return 0.0

@@ -1,0 +1,216 @@
+"""Operations on uploads: the bytes go straight to the store, and count once they were looked at here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from apps.core import clock
+from apps.core.actor import Actor
+from apps.core.operations import Risk, operation
+from apps.storage import blobs, stores
+from apps.storage import serializers as forms
+from apps.storage.completing import arrived_parts, complete
+from apps.storage.errors import NoOpenUpload, PartUnknown, UploadExpired
+from apps.storage.finding import find_file, find_version
+from apps.storage.models import File, FileVersion, Upload, VersionStatus
+from apps.storage.placing import new_file, require_takes
+
+#: After what time an upload that was not completed is given up, and for how long one of its requests is good.
+ABANDONED_AFTER = timedelta(hours=24)
+REQUEST_SECONDS = 3600
+MIB = 2**20
+#: Above it an upload is cut into parts unless asked otherwise, so that a broken one goes on where it broke.
+IN_PARTS_ABOVE = 64 * MIB
+#: The largest that S3 takes in one request.
+_LARGEST_REQUEST = 5 * 2**30
+PART_SIZE = 8 * MIB
+_MOST_PARTS = 9000
+
+
+@operation(
+    "files.create",
+    scope="files:write",
+    risk=Risk.WRITE,
+    input=forms.FileInput,
+    output=forms.NewFileOutput,
+)
+def create_file(
+    actor: Actor,
+    /,
+    *,
+    size: int,
+    content_type: str,
+    sha256: str = "",
+    multipart: bool | None = None,
+    **place: Any,
+) -> File:
+    """Announce a file, and get the request with which its bytes are sent straight to the store.
+
+    Send them as `upload` says, exactly `size` of them, and then call `complete`. Above 64 MiB, or with `multipart`,
+    they go in parts, and an upload that breaks goes on where it broke. One that is not complete after 24 hours is given
+    up. The bucket's rules are held against what is announced here, and against the bytes when they are complete.
+    """
+    file = new_file(actor, size=size, content_type=content_type, **place)
+    file.upload = _begin(actor, file, size, content_type, sha256, multipart)
+    return file
+
+
+@operation(
+    "files.upload-version",
+    scope="files:write",
+    risk=Risk.WRITE,
+    input=forms.UploadInput,
+    output=forms.NewFileOutput,
+)
+def upload_version(
+    actor: Actor,
+    *,
+    file_id: UUID,
+    size: int,
+    content_type: str,
+    sha256: str = "",
+    multipart: bool | None = None,
+) -> File:
+    """Announce another content for a file. The present one stays until the new one is complete, and then as a version.
+
+    The bucket says how many versions are kept; the oldest ones go.
+    """
+    file = File.locked(File.objects.visible_to(actor).alive().select_related("bucket"), file_id, None)
+    require_takes(file.bucket, size, content_type, file.organization_id)
+    file.upload = _begin(actor, file, size, content_type, sha256, multipart)
+    return file
+
+
+@operation(
+    "files.upload-request",
+    scope="files:write",
+    risk=Risk.READ,
+    input=forms.VersionParameters,
+    output=forms.UploadOutput,
+)
+def get_upload(actor: Actor, *, file_id: UUID, version: int | None = None) -> Upload:
+    """Get the request that sends the bytes anew, for an upload that is not complete."""
+    return _request(_open_upload(actor, file_id, version))
+
+
+@operation(
+    "files.parts",
+    scope="files:write",
+    risk=Risk.READ,
+    input=forms.VersionParameters,
+    output=forms.PartsOutput,
+)
+def list_parts(actor: Actor, *, file_id: UUID, version: int | None = None) -> dict[str, Any]:
+    """List the parts of an upload that have arrived and those that are missing: where to go on."""
+    upload = _in_parts(actor, file_id, version)
+    arrived = arrived_parts(upload)
+    there = {part.number for part in arrived}
+    return {
+        "number": upload.number,
+        "part_size": upload.part_size,
+        "parts": upload.part_count,
+        "arrived": arrived,
+        "missing": [number for number in range(1, upload.part_count + 1) if number not in there],
+    }
+
+
+@operation(
+    "files.part",
+    scope="files:write",
+    risk=Risk.READ,
+    input=forms.VersionParameters,
+    output=forms.UploadOutput,
+)
+def get_part(actor: Actor, *, file_id: UUID, number: int, version: int | None = None) -> Upload:
+    """Get the request that sends one part of an upload. Parts may be sent in any order, at once, and again."""
+    upload = _in_parts(actor, file_id, version)
+    if not 1 <= number <= upload.part_count:
+        raise PartUnknown(f"The upload has the parts 1 to {upload.part_count}, and no {number}.")
+    return _request(upload, number)
+
+
+@operation(
+    "files.complete",
+    scope="files:write",
+    risk=Risk.WRITE,
+    input=forms.CompleteInput,
+    output=forms.FileOutput,
+)
+def complete_upload(actor: Actor, *, file_id: UUID, version: int | None = None, sha256: str = "") -> File:
+    """Say that all bytes were sent. They are counted, hashed, held against the announced type, and scanned.
+
+    What is refused stays as it is and is given up after a day. Calling it again answers the file as it is.
+    """
+    file = find_file(actor, file_id)
+    complete(file, _to_complete(file, version), sha256)
+    return find_file(actor, file_id)
+
+
+def _to_complete(file: File, number: int | None) -> FileVersion:
+    """The version that is meant: the newest that is open, else the current one, which is complete already."""
+    if number is None:
+        upload = FileVersion.objects.newest_open(file.pk)
+        if upload is not None:
+            return upload
+    return find_version(file, number or file.current)
+
+
+def _begin(
+    actor: Actor, file: File, size: int, content_type: str, sha256: str, multipart: bool | None
+) -> Upload:
+    newest = file.versions.order_by("-number").values_list("number", flat=True).first()
+    made = FileVersion(
+        file=file,
+        organization_id=file.organization_id,
+        number=(newest or 0) + 1,
+        size=size,
+        sha256=sha256,
+        content_type=content_type,
+        due_at=clock.now() + ABANDONED_AFTER,
+        uploaded_by=actor.credential.public_id or "",
+    )
+    made.blob = blobs.key_of(actor.tenant, made)
+    if size and (size > IN_PARTS_ABOVE if multipart is None else multipart or size > _LARGEST_REQUEST):
+        made.part_size = part_size(size)
+        made.upload_id = stores.store().start_multipart(made.blob)
+    made.save(force_insert=True)
+    return _request(made)
+
+
+def part_size(size: int) -> int:
+    """The size of the parts into which `size` bytes are cut: whole MiB, and never more than the store takes parts."""
+    needed = -(-size // _MOST_PARTS)
+    return max(PART_SIZE, -(-needed // MIB) * MIB)
+
+
+def _request(version: FileVersion, number: int = 1) -> Upload:
+    seconds = min(REQUEST_SECONDS, int((version.due_at - clock.now()).total_seconds()))
+    store, key = stores.store(), version.blob
+    if not version.part_size:
+        signed = store.upload_url(key, size=version.size, seconds=seconds)
+    else:
+        part = version.size_of_part(number)
+        signed = store.part_url(key, version.upload_id, number, size=part, seconds=seconds)
+    cut = {"part_size": version.part_size, "parts": version.part_count} if version.part_size else None
+    until = clock.now() + timedelta(seconds=seconds)
+    return Upload(version.number, signed.method, signed.url, dict(signed.headers), until, cut)
+
+
+def _open_upload(actor: Actor, file_id: UUID, number: int | None) -> FileVersion:
+    """The upload that is meant. Raises NotFound, NoOpenUpload and UploadExpired."""
+    file = find_file(actor, file_id)
+    upload = FileVersion.objects.newest_open(file.pk) if number is None else find_version(file, number)
+    if upload is None or upload.status != VersionStatus.PENDING:
+        raise NoOpenUpload(f"{file} waits for no upload. {NoOpenUpload.advice}")
+    if upload.due_at <= clock.now():
+        raise UploadExpired
+    return upload
+
+
+def _in_parts(actor: Actor, file_id: UUID, number: int | None) -> FileVersion:
+    upload = _open_upload(actor, file_id, number)
+    if not upload.part_size:
+        raise NoOpenUpload("The upload goes in one request and not in parts: GET /v1/files/{id}/upload.")
+    return upload
