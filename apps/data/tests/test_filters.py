@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apps.data import finding
 from apps.data.tests.naive import comparable, holds, in_order, value_at
 from apps.data.tests.shelves import DISHES, RECORDS, menu, names, serve
 from tests.client import Api
@@ -48,7 +49,7 @@ OPERATORS = {
     "tags": ("contains", "exists"),
 }
 QUIET = settings(
-    max_examples=25,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -94,10 +95,23 @@ def every_page(api: Api, query: str) -> list[dict[str, Any]]:
         cursor = f"&cursor={answer['next_cursor']}"
 
 
-@pytest.fixture(params=["indexed", "looked at"])
-def api(request: pytest.FixtureRequest, world: World) -> Api:
-    indexed = [path for path in VALUES if request.param == "indexed"]
-    return menu(world.acorn, indexes=[{"field": path} for path in indexed])
+#: With indexes, and how many records are few and many: each way that a query can go is gone.
+WAYS = {"few drive": (4_000, 10_000), "a set is held": (0, 10_000), "one by one": (0, 0), "looked at": None}
+
+
+@pytest.fixture(params=WAYS)
+def api(request: pytest.FixtureRequest, world: World, monkeypatch: pytest.MonkeyPatch) -> Api:
+    if (sizes := WAYS[request.param]) is None:
+        return menu(world.acorn)
+    few, many = sizes
+    for name, size in {"FEW": few, "FEW_OF_TENANT": few, "MANY": many}.items():
+        monkeypatch.setattr(finding, name, size)
+    return menu(world.acorn, indexes=[{"field": path} for path in VALUES])
+
+
+@pytest.fixture
+def plain(world: World) -> Api:
+    return menu(world.acorn)
 
 
 def emptied(api: Api) -> None:
@@ -160,15 +174,15 @@ def test_the_newest_come_first_unless_another_order_is_asked_for(api: Api) -> No
         ("filter[name]=%00", "invalid_character"),
     ],
 )
-def test_queries_that_make_no_sense_are_refused(api: Api, query: str, code: str) -> None:
-    refused = api.get(f"{RECORDS}?{query}")
+def test_queries_that_make_no_sense_are_refused(plain: Api, query: str, code: str) -> None:
+    refused = plain.get(f"{RECORDS}?{query}")
     assert (refused.status, refused.code) == (400, "filter_invalid"), refused
     assert refused["errors"][0]["code"] == code
 
 
 @pytest.mark.parametrize("query", ["filter=5", "filter[]=5", "filter[a[b]=5", "fliter[name]=5", "where=1"])
-def test_parameters_that_are_no_filters_are_unknown(api: Api, query: str) -> None:
-    assert api.get(f"{RECORDS}?{query}").code == "parameters_invalid"
+def test_parameters_that_are_no_filters_are_unknown(plain: Api, query: str) -> None:
+    assert plain.get(f"{RECORDS}?{query}").code == "parameters_invalid"
 
 
 def test_a_cursor_belongs_to_its_query(api: Api) -> None:
