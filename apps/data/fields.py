@@ -10,10 +10,11 @@ from apps.core.pagination import Listing, Page
 from apps.core.problems import FieldError
 from apps.data.errors import FilterInvalid
 from apps.data.models import Collection, Record
+from apps.data.rows import Row
 from apps.data.schemas.errors import FieldUnknown
 from apps.data.schemas.fields import find_field
 
-T = TypeVar("T")
+R = TypeVar("R", Record, Row)
 
 
 def narrowed(found: Any, collection: Collection, paths: Sequence[str]) -> Any:
@@ -50,7 +51,7 @@ class _Narrowed:
         return Page([_narrow(record, self.paths) for record in page.data], page.next_cursor, page.extra)
 
 
-def _narrow(record: Record, paths: Sequence[str]) -> Record:
+def _narrow(record: R, paths: Sequence[str]) -> R:
     made: dict[str, Any] = {}
     for path in paths:
         _copy(record.data, made, path.split("."))

@@ -21,7 +21,8 @@ from apps.data.filters import Condition, read_filters
 from apps.data.finding import Finder
 from apps.data.indexes import Index, index_on, search_of
 from apps.data.keys import key_of
-from apps.data.models import Collection, Record
+from apps.data.models import Collection
+from apps.data.rows import COLUMNS, Row, pick
 from apps.data.schemas.errors import FieldUnknown
 from apps.data.schemas.fields import Field, find_field
 
@@ -115,7 +116,7 @@ class Found:
         self._weigh()
         return self.finder.count()
 
-    def page(self, *, limit: int, cursor: str | None, scope: str) -> Page[Record]:
+    def page(self, *, limit: int, cursor: str | None, scope: str) -> Page[Row]:
         """The page after `cursor`, as pagination.Listing has it."""
         extra = self._weigh()
         if self.finder.is_sorted_here:
@@ -123,12 +124,13 @@ class Found:
         elif (entries := self.finder.entries()) is not None:
             rows = entries.values("key", "record_id")
             cut = paginate(rows, limit=limit, cursor=cursor, scope=scope, unique=True)
-            found = Page(Record.objects.picked([row["record_id"] for row in cut.data]), cut.next_cursor)
+            found = Page(pick([row["record_id"] for row in cut.data]), cut.next_cursor)
         else:
-            found = paginate(self.finder.records(), limit=limit, cursor=cursor, scope=scope)
+            cut = paginate(self.finder.records().values(*COLUMNS), limit=limit, cursor=cursor, scope=scope)
+            found = Page([Row(**row) for row in cut.data], cut.next_cursor)
         return Page(found.data, found.next_cursor, extra)
 
-    def _sorted_here(self, limit: int, cursor: str | None, scope: str) -> Page[Record]:
+    def _sorted_here(self, limit: int, cursor: str | None, scope: str) -> Page[Row]:
         """Few enough to be put in order by their keys without an index: the very order that an index would give."""
         order = self.finder.query.order
         assert order.field is not None  # noqa: S101 - `is_sorted_here` said so
@@ -137,7 +139,7 @@ class Found:
         cut, following = paginate_values(
             keyed, limit=limit, cursor=cursor, scope=scope, descending=order.descending
         )
-        return Page(Record.objects.picked([UUID(identity) for _, identity in cut]), following)
+        return Page(pick([UUID(identity) for _, identity in cut]), following)
 
     def _weigh(self) -> Mapping[str, Any]:
         """What the answer says about how it was found. Raises IndexNeeded where that would take too long."""

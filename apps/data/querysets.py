@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from uuid import UUID
 
 from django.db import connection, models
 from django.db.models import F, Value
@@ -61,13 +60,6 @@ class RecordQuerySet(_Walled["Record"]):
     def of(self, collection: Collection) -> RecordQuerySet:
         """Those of `collection`, the deleted ones too."""
         return self.filter(collection_id=collection.id)
-
-    def picked(self, ids: Sequence[UUID]) -> list[Record]:
-        """Those with `ids`, in their order; what is not there, or behind the wall, is left out."""
-        # One parameter however many there are, so that PostgreSQL knows the statement already.
-        rows = self.raw("select * from data_record where id = any(%s)", [list(ids)])
-        by_id = {record.id: record for record in rows}
-        return [by_id[one] for one in ids if one in by_id]
 
     def overwrite(self, records: Sequence[Record]) -> None:
         """Write locked records again, in one statement: an insert in which each row meets the one that is there."""
