@@ -20,7 +20,7 @@ help:
 	@echo "make up       install and start everything (PORT=$(PORT) DATA_DIR=$(DATA_DIR)); Ctrl-C stops it"
 	@echo "make test     the fast tests          make check    style, types, layers, migrations"
 	@echo "make slow     the slow tests          make browser  the admin in a real browser"
-	@echo "make schema   every route fuzzed      make sweep    every route, every kind of credential"
+	@echo "make schema   every route fuzzed      make sweep    what is tried on every route"
 	@echo "make faults   kill -9, twenty times   make bench    what it costs"
 	@echo "make lock     pin the requirements    make format   put the code in shape"
 	@echo "make clean    remove .venv (never the data)"

@@ -24,6 +24,8 @@ from tests.sweep.filling import Filled
 from tests.sweep.stage import Stage, raised, undone
 from tests.world import World
 
+pytestmark = pytest.mark.sweep
+
 ROUTES = routes()
 WITH_BODY = [
     route for route in ROUTES if route.method in ("POST", "PUT", "PATCH") and not route.operation.takes

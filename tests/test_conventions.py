@@ -23,6 +23,8 @@ from tests.sweep.filling import Filled
 from tests.sweep.stage import Stage, raised, undone
 from tests.world import World
 
+pytestmark = pytest.mark.sweep
+
 ROUTES = routes()
 LISTS = [route for route in ROUTES if route.operation.lists]
 VERSIONED = [route for route in ROUTES if route.operation.versioned]

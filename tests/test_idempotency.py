@@ -24,6 +24,8 @@ from tests.sweep.filling import Filled
 from tests.sweep.stage import Stage, raised, undone
 from tests.world import World
 
+pytestmark = pytest.mark.sweep
+
 POSTS = [route for route in routes() if route.method == "POST"]
 NEW = {"name": "New", "slug": "new"}
 

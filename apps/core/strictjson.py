@@ -110,7 +110,15 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
+def _number(digits: str) -> float:
+    # PostgreSQL gives 1e20 back as the whole number that it is, and whole numbers have 64 bits here.
+    value = float(digits)
+    if abs(value) >= 2**63:
+        raise problems.MalformedRequest(f"The number {show(digits)[1:-1]} does not fit into 64 bits.")
+    return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_number)
 
 
 def _needs_a_walk(body: bytes) -> bool:

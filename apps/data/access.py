@@ -48,7 +48,7 @@ def rules_of(collection: Collection) -> dict[str, list[str]]:
 def person_of(actor: Actor) -> UUID | None:
     """The person of this tenant who acts, or on whose behalf somebody does; None where there is none."""
     if actor.on_behalf_of is not None:
-        return actor.on_behalf_of.id
+        return actor.on_behalf_of.id if actor.on_behalf_of.kind is PrincipalKind.USER else None
     return actor.principal.id if actor.kind is PrincipalKind.USER and not actor.is_away else None
 
 
@@ -80,6 +80,11 @@ def unknown(name: str) -> CollectionUnknown:
 def covers(actor: Actor, record: Record, found: Reach) -> bool:
     """True when somebody with this reach may do it to `record`."""
     return found is Reach.ALL or (found is Reach.OWN and record.owner_id == person_of(actor))
+
+
+def is_told(collection: Collection) -> bool:
+    """True where everybody who can read the trail of a record's organization may read the record too."""
+    return bool({PUBLIC, EVERYONE, ORGANIZATION} & set(rules_of(collection)["read"]))
 
 
 def denied(collection: Collection, verb: Verb) -> RecordAccessDenied:

@@ -179,8 +179,14 @@ def _readable(actor: Actor, collection: Collection) -> Q:
     reached = access.reach(actor, collection, "read")
     if reached is Reach.NONE:
         return Q(pk__in=[])
+    own = Q(owner_id=access.person_of(actor))
     inside = Q(pk__in=Record.objects.of(collection).visible_to(actor, collection).values("pk"))
-    return inside if reached is Reach.ALL else inside & Q(owner_id=access.person_of(actor))
+    inside &= Q() if reached is Reach.ALL else own
+    # A deleted record shows to those who could restore it.
+    restores = access.reach(actor, collection, "change")
+    if restores is Reach.ALL:
+        return inside
+    return inside & (Q(deleted_at=None) | own if restores is Reach.OWN else Q(deleted_at=None))
 
 
 def _record(_actor: Actor | None, row: Record) -> dict[str, Any]:

@@ -6,13 +6,18 @@ Small collections are done in the call that began it; for large ones the worker 
 
 from __future__ import annotations
 
+import logging
 from time import monotonic
 
-from apps.data.building import build_on
+from django.db import transaction
+
+from apps.data.building import build_on, kept_from_others
 from apps.data.changing import change_on
 from apps.data.indexes import have_work, indexes_of, search_of
 from apps.data.models import Collection, Record
 from apps.tenancy.walls import whole_tenant
+
+logger = logging.getLogger("packmule.worker")
 
 #: How many batches the call that changes a definition does itself, and of how many records at most: nobody writes
 #: to the collection meanwhile.
@@ -23,17 +28,26 @@ SMALL = 2_000
 def carry_on(collection: Collection, *, batches: int | None = None, seconds: float | None = None) -> None:
     """Do batches until nothing is left, so many are done, or so much time has passed.
 
-    The collection's row is read and written batch by batch; `collection` shows afterwards what it holds then.
+    Each batch is a transaction of its own that begins with the row as it is then; `collection` shows afterwards what it
+    holds in the end.
     """
     began, done = monotonic(), 0
     with whole_tenant():
         while not _enough(began, done, batches, seconds) and (build_on(collection) or change_on(collection)):
             done += 1
+        _note_what_is_left(collection)
+
+
+def _note_what_is_left(collection: Collection) -> None:
+    """Write down whether something is left to do. The row is locked: somebody may just have begun something more."""
+    with transaction.atomic():
+        fresh = kept_from_others(collection)
+        if fresh is None:
+            return
+        if fresh.busy != is_busy(fresh):
+            fresh.busy = is_busy(fresh)
+            fresh.save(update_fields=["busy"])
         collection.refresh_from_db()
-        busy = is_busy(collection)
-        if collection.busy != busy:
-            collection.busy = busy
-            Collection.objects.filter(pk=collection.pk).update(busy=busy)
 
 
 def batches_at_once(collection: Collection) -> int:
@@ -56,8 +70,14 @@ def is_busy(collection: Collection) -> bool:
 
 
 def carry_on_everywhere() -> int:
-    """Carry on every collection of the tenant that stands, for a while each; returns how many there were."""
+    """Carry on every collection of the tenant that stands, for a while each; returns how many there were.
+
+    One that fails is logged and left for the next turn: the others do not wait for it.
+    """
     waiting = list(Collection.objects.filter(busy=True).order_by("id"))
     for collection in waiting:
-        carry_on(collection, seconds=5.0)
+        try:
+            carry_on(collection, seconds=5.0)
+        except Exception:
+            logger.exception("%s cannot be carried on; trying again later", collection.name)
     return len(waiting)

@@ -6,8 +6,9 @@ into an index that is being built themselves, so that only older records are lef
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
@@ -16,6 +17,7 @@ from apps.core.ids import encode
 from apps.data.entering import enter_into, enter_words
 from apps.data.indexes import (
     SEARCH_SLOT,
+    Column,
     Index,
     Search,
     column_of,
@@ -25,6 +27,7 @@ from apps.data.indexes import (
     number_of,
     search_of,
 )
+from apps.data.keys import MISSING
 from apps.data.models import Collection, Entry, Record
 
 BATCH = 500
@@ -33,20 +36,42 @@ _DROPPED_AT_ONCE = 5_000
 MOST_NAMED = 20
 
 
+def kept_from_others(collection: Collection) -> Collection | None:
+    """The collection's row as it is now, kept from whoever defines or carries on until the transaction ends.
+
+    Writers of records go on meanwhile. None when it was deleted.
+    """
+    return Collection.objects.select_for_update(no_key=True).filter(pk=collection.pk).first()
+
+
 def build_on(collection: Collection) -> bool:
-    """Do the next batch of one index, or of the search; returns whether there was one to do. Stand in the tenant."""
+    """Do the next batch of one index, or of the search; returns whether there was one to do. Stand in the tenant.
+
+    The row counts as it is then, whatever `collection` says.
+    """
+    with transaction.atomic():
+        fresh = kept_from_others(collection)
+        return fresh is not None and (_index_on(fresh) or _searched_on(fresh))
+
+
+def _index_on(collection: Collection) -> bool:
     for index in indexes_of(collection):
         if index.state == "building":
-            _keep_index(collection, _built_on(collection, index))
+            _keep_index(collection, index, _built_on(collection, index))
             return True
         if index.state == "dropping":
             emptied = _dropped_on(number_of(collection, index.slot))
-            _keep_index(collection, None if emptied else index, slot=index.slot)
+            _keep_index(collection, index, None if emptied else index)
             return True
+    return False
+
+
+def _searched_on(collection: Collection) -> bool:
     search = search_of(collection)
     if search is None or search.state not in ("building", "dropping"):
         return False
-    _keep_search(collection, _search_on(collection, search))
+    collection.search = document(_search_on(collection, search))
+    collection.save(update_fields=["search"])
     return True
 
 
@@ -98,18 +123,48 @@ def _missing_in(number: int, records: Sequence[Record]) -> list[Record]:
 def _sharing(collection: Collection, index: Index, records: Sequence[Record]) -> list[str]:
     """Records of the batch whose value another record has."""
     column = column_of(collection, index)
-    holders: dict[tuple[object, str], UUID] = {
-        (place, key): holder
-        for place, key, holder in Entry.objects.in_index(column.number)
-        .filter(key__in=[key for record in records for key in column.keys_in(record.data)])
-        .values_list("organization_id", "key", "record_id")
-    }
+    found = sharing(column, [(record, record.data) for record in records], as_entered)
+    return [encode(Record.id_prefix, one) for one in found][:MOST_NAMED]
+
+
+def as_entered(_holders: Sequence[UUID]) -> dict[UUID, list[str]]:
+    """Nobody's keys will be others than those that were entered (see `sharing`)."""
+    return {}
+
+
+def sharing(
+    column: Column,
+    changed: Sequence[tuple[Record, dict[str, Any]]],
+    keys_to_be: Callable[[Sequence[UUID]], dict[UUID, list[str]]],
+) -> list[UUID]:
+    """The ids of records that would share a value, if the records had the data that stands beside them.
+
+    What other records have is what is entered, unless `keys_to_be` knows better of some of them.
+    """
+    held = _held(column, changed, keys_to_be)
     named: list[UUID] = []
-    for record in records:
-        for key in filter(column.is_taken, column.keys_in(record.data)):
-            first = holders.setdefault((record.organization_id, key), record.id)
+    for record, data in changed:
+        for key in filter(column.is_taken, column.keys_in(data)):
+            first = held.setdefault((record.organization_id, key), record.id)
             named += [] if first == record.id else [first, record.id]
-    return [encode(Record.id_prefix, one) for one in dict.fromkeys(named)][:MOST_NAMED]
+    return list(dict.fromkeys(named))
+
+
+def _held(
+    column: Column,
+    changed: Sequence[tuple[Record, dict[str, Any]]],
+    keys_to_be: Callable[[Sequence[UUID]], dict[UUID, list[str]]],
+) -> dict[tuple[UUID | None, str], UUID]:
+    """Which of the other records have a value that one of these would have."""
+    rows = (
+        Entry.objects.in_index(column.number)
+        .filter(key__in={key for _, data in changed for key in column.keys_in(data)} - {MISSING})
+        .exclude(record_id__in=[record.id for record, _ in changed])
+        .values_list("organization_id", "key", "record_id")
+    )
+    found = list(rows)
+    known = keys_to_be([holder for _, _, holder in found]) if found else {}
+    return {(place, key): holder for place, key, holder in found if key in known.get(holder, [key])}
 
 
 def _dropped_on(number: int) -> bool:
@@ -123,20 +178,17 @@ def _dropped_on(number: int) -> bool:
         return bool(cursor.rowcount < _DROPPED_AT_ONCE)
 
 
-def _keep_index(collection: Collection, index: Index | None, *, slot: int | None = None) -> None:
-    """Write down how far an index is; None: that it is gone. Writers, to whom that makes no difference, go on."""
-    slot = index.slot if index is not None else slot
-    with transaction.atomic():
-        fresh = Collection.objects.select_for_update(no_key=True).get(pk=collection.pk)
-        kept = [index if one.slot == slot else one for one in indexes_of(fresh)]
-        fresh.indexes = documents([one for one in kept if one is not None])
-        fresh.save(update_fields=["indexes"])
-    collection.indexes = fresh.indexes
+def _keep_index(collection: Collection, before: Index, after: Index | None) -> None:
+    """Write down how far an index is; None: that it is gone."""
+    kept = [after if one.slot == before.slot else one for one in indexes_of(collection)]
+    collection.indexes = documents([one for one in kept if one is not None])
+    collection.save(update_fields=["indexes"])
 
 
-def _keep_search(collection: Collection, search: Search | None) -> None:
-    with transaction.atomic():
-        fresh = Collection.objects.select_for_update(no_key=True).get(pk=collection.pk)
-        fresh.search = document(search)
-        fresh.save(update_fields=["search"])
-    collection.search = fresh.search
+def search_anew(collection: Collection, wanted: Search | None) -> None:
+    """Declare another search, of a locked collection. What the old one entered goes: both stand in the same slot."""
+    present = search_of(collection)
+    if present is not None and wanted is not None and present.is_like(wanted):
+        return
+    Entry.objects.in_index(number_of(collection, SEARCH_SLOT)).purge()
+    collection.search = document(wanted)

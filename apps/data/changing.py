@@ -12,20 +12,23 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from apps.core import clock
 from apps.core.ids import encode
 from apps.core.problems import FieldError
-from apps.data.building import BATCH, MOST_NAMED
+from apps.data.building import BATCH, MOST_NAMED, as_entered, kept_from_others, search_anew, sharing
 from apps.data.entering import enter
 from apps.data.errors import ChangeNotCancellable, ChangeUnderWay, NoChangeUnderWay, RecordInvalid
-from apps.data.indexes import Index, declare, documents, indexes_of
+from apps.data.indexes import Column, Index, column_of, declare, documents, indexes_of, search_from
 from apps.data.models import UNDER_WAY, ChangeState, Collection, Entry, Record, SchemaVersion
 from apps.data.schemas.comparing import widens
 from apps.data.schemas.fields import find_field
 from apps.data.schemas.validating import is_valid, violations
 from apps.data.steps import Step, carried_out
+
+#: A record, and its data after the steps.
+Changed = tuple[Record, dict[str, Any]]
 
 
 def begin(collection: Collection, schema: dict[str, Any], steps: Sequence[Step]) -> None:
@@ -59,12 +62,19 @@ def _next_number(collection: Collection) -> int:
 
 
 def _count_from_now_on(collection: Collection, version: SchemaVersion) -> None:
-    """Make the version's schema that of the collection; indexes on fields that mean something else are built again."""
+    """Make the version's schema that of the collection, and declare what waited for it.
+
+    Indexes on fields that mean something else from now on are built again.
+    """
+    coming = collection.change or {}
+    later = [(name, unique) for name, unique in coming.get("indexes", ())]
     stale = _stale(collection, version.schema)
-    if stale:
+    if stale or later:
         kept = indexes_of(collection)
         wanted = [(index.field, index.unique) for index in kept if index.is_written]
-        collection.indexes = documents(declare(kept, wanted, stale=stale))
+        collection.indexes = documents(declare(kept, [*wanted, *later], stale=stale))
+    if "search" in coming:
+        search_anew(collection, search_from(coming["search"]))
     collection.schema, collection.schema_version = version.schema, version.number
 
 
@@ -93,29 +103,72 @@ def fits_next(collection: Collection, data: dict[str, Any]) -> None:
 
 def up_to_date(collection: Collection, record: Record) -> dict[str, Any]:
     """The record's data with the steps done that a change under way has yet to do to it."""
+    steps = _steps_to_come(collection, record)
+    return carried_out(steps, record.data) if steps else dict(record.data)
+
+
+def _steps_to_come(collection: Collection, record: Record) -> list[Step]:
     change = collection.change
     if change is None or change["state"] == "checking" or record.schema_version >= change["number"]:
+        return []
+    return list(change["steps"])
+
+
+def as_of_today(collection: Collection, record: Record) -> dict[str, Any]:
+    """The data of a record, perhaps a deleted one, with all steps done that it missed. At most one query.
+
+    A change passes deleted records by: up_to_date knows no more than the one under way.
+    """
+    if record.schema_version == collection.schema_version:
         return dict(record.data)
-    return carried_out(change["steps"], record.data)
+    missed = SchemaVersion.objects.filter(
+        collection=collection, state=ChangeState.DONE, number__gt=record.schema_version
+    )
+    steps = [step for done in missed.order_by("number").values_list("steps", flat=True) for step in done]
+    return carried_out([*steps, *_steps_to_come(collection, record)], record.data)
 
 
 def change_on(collection: Collection) -> bool:
-    """Do the next batch of the change under way; returns whether there was one to do. Stand in the tenant."""
-    if collection.change is None:
-        return False
+    """Do the next batch of the change under way; returns whether there was one to do. Stand in the tenant.
+
+    The row counts as it is then, whatever `collection` says.
+    """
     with transaction.atomic():
-        version = (
-            SchemaVersion.objects.select_for_update()
-            .filter(collection=collection, number=collection.change["number"])
-            .get()
-        )
-        if version.state == ChangeState.CHECKING:
-            _check_on(collection, version)
-        elif version.state == ChangeState.MOVING:
-            _move_on(collection, version)
-        else:
+        fresh = kept_from_others(collection)
+        version = None if fresh is None else _going_on(fresh)
+        if fresh is None or version is None:
             return False
+        over = (
+            _check_on(fresh, version) if version.state == ChangeState.CHECKING else _move_on(fresh, version)
+        )
+    if over:
+        _conclude(collection)
     return True
+
+
+def _going_on(collection: Collection) -> SchemaVersion | None:
+    """How far the change of the collection is, if it can be carried on."""
+    if collection.change is None:
+        return None
+    version = SchemaVersion.objects.get(collection=collection, number=collection.change["number"])
+    return version if version.state in (ChangeState.CHECKING, ChangeState.MOVING) else None
+
+
+def _conclude(collection: Collection) -> None:
+    """Go over from checking to moving, or end. Nobody writes records meanwhile.
+
+    In a transaction of its own, which begins with the lock: whoever holds a weaker one and asks for this one can wait
+    for somebody who waits for them.
+    """
+    with transaction.atomic():
+        fresh = Collection.objects.select_for_update().filter(pk=collection.pk).first()
+        version = None if fresh is None else _going_on(fresh)
+        if fresh is None or version is None or _batch(fresh, version):
+            return
+        if version.state == ChangeState.CHECKING:
+            _begin_moving(fresh, version)
+        else:
+            _end(fresh, version, ChangeState.BLOCKED if version.offending else ChangeState.DONE)
 
 
 def _batch(collection: Collection, version: SchemaVersion) -> list[Record]:
@@ -126,56 +179,87 @@ def _batch(collection: Collection, version: SchemaVersion) -> list[Record]:
     return list(rows.order_by("id")[:BATCH])
 
 
-def _check_on(collection: Collection, version: SchemaVersion) -> None:
+def _check_on(collection: Collection, version: SchemaVersion) -> bool:
+    """Check the next records; returns whether none is left."""
     records = _batch(collection, version)
-    wrong = [
-        record.id
-        for record in records
-        if not is_valid(version.schema, carried_out(version.steps, record.data))
-    ]
+    made = [(record, carried_out(version.steps, record.data)) for record in records]
+    wrong = [record.id for record, data in made if not is_valid(version.schema, data)]
+    wrong = wrong or _sharing(collection, version, made)
     version.done += len(records)
     if wrong:
         _end(collection, version, ChangeState.REFUSED, wrong)
     elif records:
         version.cursor = records[-1].id
         version.save(update_fields=["cursor", "done"])
-    else:
-        _begin_moving(collection, version)
+    return not records
+
+
+def _sharing(collection: Collection, version: SchemaVersion, made: Sequence[Changed]) -> list[UUID]:
+    """Those that would share a value after the steps: with each other, or with one that keeps what was entered."""
+    found: list[UUID] = []
+    for column in _unique_columns(collection, version):
+
+        def keys_to_be(holders: Sequence[UUID], column: Column = column) -> dict[UUID, list[str]]:
+            rows = Record.objects.filter(pk__in=holders, schema_version__lt=version.number)
+            return {row.id: column.keys_in(carried_out(version.steps, row.data)) for row in rows}
+
+        found += sharing(column, made, keys_to_be)
+    return list(dict.fromkeys(found))
+
+
+def _unique_columns(collection: Collection, version: SchemaVersion) -> list[Column]:
+    """The unique indexes as they will be when the version's schema counts, if there are steps that change values."""
+    written = [index for index in indexes_of(collection) if index.is_written and index.unique]
+    return [column_of(collection, index, version.schema) for index in written] if version.steps else []
 
 
 def _begin_moving(collection: Collection, version: SchemaVersion) -> None:
     """Every record was found to fit: from now on the new schema counts."""
-    fresh = Collection.objects.select_for_update().get(pk=collection.pk)
-    _count_from_now_on(fresh, version)
+    _count_from_now_on(collection, version)
     moving = bool(version.steps)
-    fresh.change = {**(fresh.change or {}), "state": "moving"} if moving else None
-    fresh.version += 1
-    fresh.save(update_fields=["schema", "schema_version", "indexes", "change", "version"])
+    collection.change = {**(collection.change or {}), "state": "moving"} if moving else None
+    collection.version += 1
+    collection.save(update_fields=["schema", "schema_version", "indexes", "search", "change", "version"])
     version.state = ChangeState.MOVING if moving else ChangeState.DONE
     version.cursor, version.done = None, 0 if moving else version.done
     version.save(update_fields=["state", "cursor", "done"])
-    _tell(collection, fresh)
 
 
-def _move_on(collection: Collection, version: SchemaVersion) -> None:
+def _move_on(collection: Collection, version: SchemaVersion) -> bool:
+    """Carry out the steps on the next records; returns whether none is left."""
     records = _batch(collection, version)
     if not records:
-        blocked = bool(version.offending)
-        _end(collection, version, ChangeState.BLOCKED if blocked else ChangeState.DONE)
-        return
+        return True
     made = [(record, carried_out(version.steps, record.data)) for record in records]
-    good = [(record, data) for record, data in made if is_valid(version.schema, data)]
-    wrong = [record.id for record, data in made if not is_valid(version.schema, data)]
-    _rewrite(collection, version, good)
+    fit = [(record, data) for record, data in made if is_valid(version.schema, data)]
+    taken = _rewrite_unique(collection, version, fit)
+    good = {record.id for record, _ in fit} - taken
+    wrong = [record.id for record in records if record.id not in good]
+    named = [*version.offending, *map(_shown, wrong), *map(_shown, sorted(taken))]
     version.cursor = records[-1].id
     version.done += len(good)
-    version.offending = [*version.offending, *map(_shown, wrong)][:MOST_NAMED]
+    version.offending = list(dict.fromkeys(named))[:MOST_NAMED]
     version.save(update_fields=["cursor", "done", "offending"])
+    return False
 
 
-def _rewrite(
-    collection: Collection, version: SchemaVersion, changed: Sequence[tuple[Record, dict[str, Any]]]
-) -> None:
+def _rewrite_unique(collection: Collection, version: SchemaVersion, fit: Sequence[Changed]) -> set[UUID]:
+    """Write the records as they are after the steps, but for those that would share a value.
+
+    Returns the ids of all that would share one, others among them that had it before.
+    """
+    try:
+        with transaction.atomic():
+            _rewrite(collection, version, fit)
+    except IntegrityError:
+        columns = _unique_columns(collection, version)
+        taken = {one for column in columns for one in sharing(column, fit, as_entered)}
+        _rewrite(collection, version, [(record, data) for record, data in fit if record.id not in taken])
+        return taken
+    return set()
+
+
+def _rewrite(collection: Collection, version: SchemaVersion, changed: Sequence[Changed]) -> None:
     """Write the records as they are after the steps."""
     now = clock.now()
     for record, data in changed:
@@ -186,7 +270,7 @@ def _rewrite(
     records = [record for record, _ in changed]
     if records:
         Record.objects.overwrite(records)
-        Entry.objects.of_records(records).delete()
+        Entry.objects.of_records(records).purge()
         enter(collection, records)
 
 
@@ -194,19 +278,12 @@ def _end(
     collection: Collection, version: SchemaVersion, state: ChangeState, offending: Sequence[UUID] = ()
 ) -> None:
     """Write down how the change ended, or that it waits for somebody."""
-    fresh = Collection.objects.select_for_update().get(pk=collection.pk)
-    fresh.change = {**(fresh.change or {}), "state": "blocked"} if state == ChangeState.BLOCKED else None
-    fresh.save(update_fields=["change"])
+    blocked = state == ChangeState.BLOCKED
+    collection.change = {**(collection.change or {}), "state": "blocked"} if blocked else None
+    collection.save(update_fields=["change"])
     version.state = state
     version.offending = version.offending or [_shown(one) for one in offending][:MOST_NAMED]
     version.save(update_fields=["state", "offending", "done"])
-    _tell(collection, fresh)
-
-
-def _tell(collection: Collection, fresh: Collection) -> None:
-    """Let the instance in the caller's hands know what is in the row now."""
-    for name in ("schema", "schema_version", "indexes", "change", "version"):
-        setattr(collection, name, getattr(fresh, name))
 
 
 def _shown(record_id: UUID) -> str:
@@ -228,8 +305,7 @@ def cancel(collection: Collection) -> SchemaVersion:
 
     Raises NoChangeUnderWay, and ChangeNotCancellable when records were changed already.
     """
-    rows = SchemaVersion.objects.select_for_update().filter(collection=collection, state__in=UNDER_WAY)
-    version = rows.first()
+    version = SchemaVersion.objects.filter(collection=collection, state__in=UNDER_WAY).first()
     if version is None:
         raise NoChangeUnderWay
     if version.state != ChangeState.CHECKING:

@@ -9,11 +9,12 @@ from uuid import UUID
 
 from apps.core.actor import Actor
 from apps.core.ids import encode
-from apps.core.problems import FieldError, show
-from apps.data.errors import NotUnique, UpsertFieldNotUnique
+from apps.core.problems import FieldError, Problem, show
+from apps.data import access
+from apps.data.errors import IndexBuilding, NotUnique, UpsertFieldNotUnique
 from apps.data.indexes import Column
-from apps.data.keys import MISSING
 from apps.data.models import Collection, Entry, Record
+from apps.data.schemas.fields import pointer_to
 
 #: A unique value: the number of its index, the organization within which it is unique, and its key.
 Claim = tuple[int, UUID | None, str]
@@ -53,10 +54,16 @@ class Claims:
 
     def by(self, field_name: str, data: dict[str, Any], place: UUID | None) -> Claim | None:
         """The value by which an upsert finds its record; None where the field is not unique, or has no value."""
+        column = self._unique_on(field_name)
+        # Of the older records, one that is being built does not know all.
+        if column is None or column.index.state != "ready":
+            return None
+        key = column.keys_in(data)[0]
+        return (column.number, place, key) if column.is_taken(key) else None
+
+    def _unique_on(self, field_name: str) -> Column | None:
         unique = (one for one in self.columns if one.index.field == field_name and one.index.unique)
-        column = next(unique, None)
-        key = MISSING if column is None else column.keys_in(data)[0]
-        return None if column is None or key == MISSING else (column.number, place, key)
+        return next(unique, None)
 
     def take(self, record: Record, data: dict[str, Any]) -> None:
         """Give the values of `data` to the record, and take those that it had. Raises NotUnique."""
@@ -74,14 +81,19 @@ class Claims:
 
     def _not_unique(self, claim: Claim) -> NotUnique:
         name = next(column.index.field for column in self.columns if column.number == claim[0])
-        holder = encode(Record.id_prefix, self.held[claim])
+        # That there is one is said by the refusal; which one, to those who could read it.
+        reads_all = access.reach(self.actor, self.collection, "read") is access.Reach.ALL
+        holder = encode(Record.id_prefix, self.held[claim]) if reads_all else "another record"
         return NotUnique(
             f"{name} has a value that {holder} has already, and no two records may share it.",
-            errors=[FieldError("/" + name.replace(".", "/"), "not_unique", f"{holder} has this value.")],
+            errors=[FieldError(pointer_to(name), "not_unique", f"{holder} has this value.")],
         )
 
-    def not_upsertable(self, by: str) -> UpsertFieldNotUnique:
-        """The refusal of an upsert by a field that finds nothing."""
+    def not_upsertable(self, by: str) -> Problem:
+        """The refusal of an upsert by a field that finds nothing, or does not yet find all."""
+        column = self._unique_on(by)
+        if column is not None and column.index.state != "ready":
+            return IndexBuilding(f"The unique index on {by} is being built; an upsert needs all of it.")
         known = ", ".join(column.index.field for column in self.columns if column.index.unique) or "none"
         return UpsertFieldNotUnique(
             f"{show(by)} is no unique field of {self.collection.name} that the record has a value for. "

@@ -20,6 +20,7 @@ from apps.core.problems import FieldError, Remedy, show
 from apps.data import access, changing
 from apps.data import serializers as forms
 from apps.data.advancing import batches_at_once, carry_on, is_busy
+from apps.data.declaring import Wanted
 from apps.data.errors import (
     CollectionInUse,
     CollectionNameTaken,
@@ -27,21 +28,12 @@ from apps.data.errors import (
     NoChangeUnderWay,
     NotUnique,
     SchemaIncompatible,
+    WriteConflict,
 )
-from apps.data.indexes import (
-    Search,
-    declare,
-    document,
-    documents,
-    indexes_of,
-    numbers_of,
-    search_of,
-)
+from apps.data.indexes import collection_of, indexes_of, numbers_of
 from apps.data.models import ChangeState, Collection, Entry, Record, SchemaVersion
-from apps.data.querysets import CollectionQuerySet
+from apps.data.offending import told, told_of
 from apps.data.schemas.checking import check_schema
-from apps.data.schemas.errors import FieldUnknown
-from apps.data.schemas.fields import find_field
 from apps.tenancy.walls import whole_tenant
 
 Definition = dict[str, Any]
@@ -62,15 +54,15 @@ def _defining(actor: Actor) -> Iterator[None]:
     output=forms.CollectionOutput,
     lists=True,
 )
-def list_collections(_actor: Actor) -> CollectionQuerySet:
+def list_collections(actor: Actor) -> Any:
     """List the collections of the tenant."""
-    return Collection.objects.order_by("name")
+    return told(actor, Collection.objects.order_by("name"))
 
 
 @operation("collections.get", scope="collections:read", risk=Risk.READ, output=forms.CollectionOutput)
-def get_collection(_actor: Actor, *, collection: str) -> Collection:
+def get_collection(actor: Actor, *, collection: str) -> Collection:
     """Read one collection: its schema, its rules, and how far its indexes are."""
-    return named(collection)
+    return told_of(actor, named(collection))
 
 
 def named(name: str) -> Collection:
@@ -106,32 +98,40 @@ def create_collection(
     with _defining(actor):
         check_schema(schema)
         _check_rules(access or {}, shared=shared)
-        _check_fields(schema, indexes, search)
+        wanted = Wanted(schema, indexes, search)
+        wanted.check()
         made = Collection(name=name, schema=schema, description=description, shared=shared)
-        made.access = access or {}
-        made.indexes = _ready(declare([], _wanted(indexes)))
-        made.search = document(_search(search))
-        if made.search is not None:
-            made.search["state"] = "ready"
+        made.number, made.access = _next_number(), access or {}
+        wanted.declare_on(made)
+        _nothing_to_build(made)
         return _saved(made)
 
 
-def _ready(indexes: list[Any]) -> list[Definition]:
-    """Documents of indexes of which there is nothing to build yet."""
-    return [{**kept, "state": "ready"} for kept in documents(indexes)]
+def _nothing_to_build(made: Collection) -> None:
+    """A collection without records has its indexes and its search at once."""
+    for kept in (*made.indexes, *([] if made.search is None else [made.search])):
+        kept["state"] = "ready"
 
 
 def _saved(made: Collection) -> Collection:
     if Collection.objects.filter(name=made.name).exists():
         raise _name_taken(made.name)
-    made.number = 1 + (Collection.objects.aggregate(highest=Max("number"))["highest"] or 0)
     try:
         with transaction.atomic():
             made.save(force_insert=True)
             SchemaVersion(collection=made, number=1, schema=made.schema).save(force_insert=True)
     except IntegrityError:
-        raise _name_taken(made.name) from None
+        if Collection.objects.filter(name=made.name).exists():
+            raise _name_taken(made.name) from None
+        raise WriteConflict from None
     return made
+
+
+def _next_number() -> int:
+    """A number that no collection has, and under which nothing is entered, whatever was left behind by another one."""
+    given = Collection.objects.aggregate(highest=Max("number"))["highest"] or 0
+    entered = Entry.objects.aggregate(highest=Max("index"))["highest"] or 0
+    return 1 + max(given, collection_of(entered))
 
 
 def _name_taken(name: str) -> CollectionNameTaken:
@@ -143,58 +143,6 @@ def _check_rules(rules: dict[str, list[str]], *, shared: bool) -> None:
     if wrong:
         errors = [FieldError(f"access.{where}", "rule_unfit", said) for where, said in wrong.items()]
         raise DefinitionInvalid(errors[0].detail, errors=errors)
-
-
-def _check_fields(schema: Definition, indexes: Sequence[Definition], search: Definition | None) -> None:
-    """Raise DefinitionInvalid unless every index, and the search, names a field of the schema that it can use."""
-    errors = [
-        *(
-            error
-            for place, wanted in enumerate(indexes)
-            if (error := _index_error(schema, f"indexes[{place}].field", wanted))
-        ),
-        *(
-            error
-            for place, path in enumerate(search["fields"] if search else ())
-            if (error := _search_error(schema, f"search.fields[{place}]", path))
-        ),
-    ]
-    names = [wanted["field"] for wanted in indexes]
-    if len(set(names)) < len(names):
-        errors.append(FieldError("indexes", "repeated", "A field has one index."))
-    if errors:
-        raise DefinitionInvalid(errors[0].detail, errors=errors)
-
-
-def _index_error(schema: Definition, where: str, wanted: Definition) -> FieldError | None:
-    try:
-        field = find_field(schema, wanted["field"])
-    except FieldUnknown as unknown_field:
-        return FieldError(where, "unknown_field", unknown_field.detail)
-    if field.many and wanted.get("unique"):
-        return FieldError(where, "index_unfit", f"{field.path} is an array, which cannot be unique.")
-    return None
-
-
-def _search_error(schema: Definition, where: str, path: str) -> FieldError | None:
-    try:
-        field = find_field(schema, path)
-    except FieldUnknown as unknown_field:
-        return FieldError(where, "unknown_field", unknown_field.detail)
-    if field.kind not in ("string", "any"):
-        return FieldError(where, "search_unfit", f"{path} is a {field.kind}; what is searched is text.")
-    return None
-
-
-def _wanted(indexes: Sequence[Definition]) -> list[tuple[str, bool]]:
-    # A PATCH leaves the defaults of what is inside out.
-    return [(wanted["field"], wanted.get("unique", False)) for wanted in indexes]
-
-
-def _search(wanted: Definition | None) -> Search | None:
-    if wanted is None:
-        return None
-    return Search(tuple(wanted["fields"]), wanted.get("language", "simple"), state="building")
 
 
 @operation(
@@ -226,9 +174,7 @@ def update_collection(
 
 def _updated(row: Collection, changes: Definition, steps: Sequence[Definition]) -> Collection:
     before = (row.schema, row.access, row.indexes, row.search, row.description, row.change)
-    _redefine(row, changes)
-    if "schema" in changes or steps:
-        changing.begin(row, changes.get("schema", row.schema), steps)
+    _redefine(row, changes, steps)
     if before == (row.schema, row.access, row.indexes, row.search, row.description, row.change):
         return row
     row.version += 1
@@ -247,39 +193,21 @@ def _locked(name: str, expected_version: int | None, *, beside_writers: bool = F
     return row
 
 
-def _redefine(row: Collection, changes: Definition) -> None:
-    """Take over what was given. Raises SchemaInvalid and DefinitionInvalid."""
-    schema = changes.get("schema", row.schema)
+def _redefine(row: Collection, changes: Definition, steps: Sequence[Definition]) -> None:
+    """Take over what was given. Raises SchemaInvalid, DefinitionInvalid, TooManyIndexes and ChangeUnderWay."""
     if "schema" in changes:
-        check_schema(schema)
+        check_schema(changes["schema"])
     if "access" in changes:
         _check_rules(changes["access"], shared=row.shared)
         row.access = changes["access"]
     row.description = changes.get("description", row.description)
-    indexes = changes.get("indexes", _declared(row))
-    search = changes.get("search", row.search)
-    _check_fields(schema, indexes, search)
-    if "indexes" in changes:
-        row.indexes = documents(declare(indexes_of(row), _wanted(indexes)))
-    if "search" in changes:
-        _search_anew(row, search)
-
-
-def _declared(row: Collection) -> list[Definition]:
-    return [{"field": one.field, "unique": one.unique} for one in indexes_of(row) if one.is_written]
-
-
-def _search_anew(row: Collection, wanted: Definition | None) -> None:
-    """Declare another search. What the old one entered goes first: both stand in the same slot."""
-    present, fresh = search_of(row), _search(wanted)
-    if (
-        present is not None
-        and fresh is not None
-        and (present.fields, present.language) == (fresh.fields, fresh.language)
-    ):
-        return
-    Entry.objects.filter(index=numbers_of(row)[0]).delete()
-    row.search = document(fresh)
+    wanted = Wanted.of(row, changes)
+    wanted.check(steps)
+    # What the schema of now has not is left for the one that comes, which may count at once.
+    wanted.declare_on(row)
+    if "schema" in changes or steps:
+        changing.begin(row, changes.get("schema", row.schema), steps)
+        wanted.declare_on(row)
 
 
 def _refuse_failed(row: Collection, changes: Definition) -> None:
@@ -331,7 +259,7 @@ def delete_collection(
                 remedy=Remedy(None, "DELETE", f"/v1/collections/{row.name}?with_records={there}", None),
             )
         numbers = numbers_of(row)
-        Entry.objects.filter(index__gte=numbers.start, index__lt=numbers.stop).delete()
+        Entry.objects.filter(index__gte=numbers.start, index__lt=numbers.stop).purge()
         Record.objects.of(row).purge()
         SchemaVersion.objects.filter(collection=row).delete()
         Collection.objects.filter(pk=row.pk).delete()
@@ -345,9 +273,9 @@ def delete_collection(
     output=forms.VersionOutput,
     lists=True,
 )
-def list_versions(_actor: Actor, *, collection: str) -> Any:
+def list_versions(actor: Actor, *, collection: str) -> Any:
     """List the schemas of a collection, the newest first, and how far a change to one is."""
-    return SchemaVersion.objects.filter(collection=named(collection)).order_by("-number")
+    return told(actor, SchemaVersion.objects.filter(collection=named(collection)).order_by("-number"))
 
 
 @operation("collections.advance", scope="collections:write", risk=Risk.WRITE, output=forms.CollectionOutput)
@@ -359,6 +287,8 @@ def advance_collection(actor: Actor, *, collection: str) -> Collection:
     with _defining(actor):
         # Whoever builds an index stands in no writer's way; a change of the schema has its moments.
         row = _locked(collection, None, beside_writers=named(collection).change is None)
+        if row.change is not None:
+            row = _locked(collection, None)
         changing.resume(row)
         carry_on(row, seconds=5.0)
     return row

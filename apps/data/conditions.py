@@ -64,6 +64,8 @@ def on_json(condition: Condition, column: str = "data") -> Q:
     at = json_at(condition.field.path, column)
     if condition.operator == "exists":
         present = Q(_Is(at, kinds="'null'", negated="not "))
+        if condition.field.many:
+            present &= Q(_Is(at, kinds="'array'", negated="not ")) | Q(_HasElement(at))
         return present if condition.value else ~present
     if condition.operator == "in":
         found = Q()
@@ -76,28 +78,25 @@ def on_json(condition: Condition, column: str = "data") -> Q:
 
 
 def json_at(path: str, column: str = "data") -> _At:
-    """The JSON of a record at a dotted path."""
-    return _At(F(column), Value(path.split("."), output_field=_TextArray()))
+    """The JSON of a record at a dotted path, which goes through objects alone; NULL where there is none."""
+    return _At(F(column), *(_Name(Value(name)) for name in path.split(".")))
 
 
 # The parts of SQL below are fixed texts; what a caller sent gets in as a parameter alone.
 
 
-class _TextArray(TextField):  # type: ignore[type-arg]
-    """A path into JSON."""
+class _Name(Func):
+    """The name of a member; as a text, which no array has a place for."""
 
-    def db_type(self, connection: Any) -> str:  # noqa: ARG002 - Django's signature
-        return "text[]"
-
-    def get_prep_value(self, value: Any) -> Any:
-        return value
+    template = "%(expressions)s::text"
+    output_field = TextField()
 
 
 class _At(Func):
     """The JSON at a path; NULL where there is none."""
 
     template = "(%(expressions)s)"
-    arg_joiner = " #> "
+    arg_joiner = " -> "
     output_field = JSONField()
 
 
@@ -120,6 +119,14 @@ class _Is(Func):
         super().__init__(value, kinds=kinds, negated=negated)
 
 
+class _HasElement(Func):
+    """Whether JSON is an array with an element that is not null."""
+
+    template = "coalesce(jsonb_path_exists(%(expressions)s, 'strict $[*] ? (@ != null)', '{}', true), false)"
+    output_field = BooleanField()
+    conditional = True
+
+
 class _Text(Func):
     """A JSON string as text that compares byte by byte; NULL for other JSON."""
 
@@ -131,15 +138,32 @@ class _Text(Func):
         return sql, (*params, *params)
 
 
+#: What apps.core.fields.point_in_time reads, but for the days of a month.
+_RFC_3339 = (
+    "^(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    "([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
+_DAYS_OF_MONTH = (
+    "date_part('day', make_date(left(t, 4)::int, substr(t, 6, 2)::int, 1) + interval '1 month - 1 day')"
+)
+# A fraction ends after microseconds, and offsets go further than those that a timestamptz may be written with.
+_LOCAL = "(left(t, 19) || coalesce(substring(t from '[.][0-9]{1,6}'), ''))::timestamp"
+_OFFSET = "(case when right(t, 1) = 'Z' then '0' else right(t, 6) end)::interval"
+
+
 class _Moment(Func):
-    """A JSON string as a point in time; NULL for other JSON."""
+    """A JSON string as a point in time; NULL for other JSON, and for texts that stand for none in these 9999 years."""
 
-    template = "(case when jsonb_typeof(%(expressions)s) = 'string' then ((%(expressions)s) #>> '{}')::timestamptz end)"
+    # Each case stands around what would fail without it: PostgreSQL may test the parts of an `and` in any order.
+    # `offset 0` keeps it from writing a part out wherever it is used, which takes more than twice as long.
+    template = (
+        "(select case when utc between '0001-01-01' and '9999-12-31 23:59:59.999999' then utc at time zone 'UTC' end "  # noqa: S608 - fixed texts
+        f"from (select case when t ~ '{_RFC_3339}' then case when substr(t, 9, 2)::int <= {_DAYS_OF_MONTH} "
+        f"then {_LOCAL} - {_OFFSET} end end as utc "
+        "from (select case when jsonb_typeof(j) = 'string' then upper(j #>> '{}') end as t "
+        "from (select %(expressions)s as j) as json offset 0) as texts offset 0) as moments)"
+    )
     output_field = DateTimeField()
-
-    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> Any:  # type: ignore[override]
-        sql, params = super().as_sql(compiler, connection, **context)
-        return sql, (*params, *params)
 
 
 class _Joined(_Test):

@@ -65,12 +65,19 @@ class NotUnique(Conflict):
     advice = "Choose another value, or change the record that has it."
 
 
+class RecordIdTaken(Conflict):
+    """A record was to be made under an id that another record of the tenant has, perhaps in another collection."""
+
+    code, title = "record_id_taken", "Another record has that id"
+    advice = "Leave the id out, or use that of a record of this collection."
+
+
 class WriteConflict(Conflict):
     """Other writers took the same unique values, or the same ids, in the same moment."""
 
     code, title = "write_conflict", "Somebody else wrote the same in the same moment"
     retryable = True
-    advice = "Try again. An id that is given has to be one that no record of the tenant has."
+    advice = "Try again."
 
 
 class UpsertFieldNotUnique(ValidationFailed):
@@ -108,8 +115,16 @@ class IndexNeeded(Conflict):
 
     code, title = "index_needed", "The query needs an index"
     advice = (
-        "Declare an index on the field, or add `scan=true` to look at every record, which takes its time."
+        "Declare an index on the field, or add `scan=true` to look at every record, which takes its time. "
+        "No index serves `contains` on a text; `search` finds words."
     )
+
+
+class ScanRefused(Forbidden):
+    """A publishable key, which anybody can read, asked to have every record looked at."""
+
+    code, title = "scan_refused", "A publishable key may not have every record looked at"
+    advice = "Leave `scan` out and filter by fields that have an index, or ask through your own backend."
 
 
 class IndexBuilding(Conflict):

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
+from apps.core import strictjson
 from apps.core.fields import point_in_time
-from apps.core.problems import FieldError, show
+from apps.core.problems import FieldError, MalformedRequest, show
 from apps.data.errors import FilterInvalid
 from apps.data.keys import MAX_TEXT
 from apps.data.schemas.errors import FieldUnknown
@@ -34,6 +35,11 @@ MOST_VALUES = 100
 MOST_CONDITIONS = 20
 _ORDERED = frozenset({"gt", "gte", "lt", "lte"})
 _OF_ARRAYS = frozenset({"contains", "exists"})
+_OF_TEXT = frozenset({"contains", "prefix"})
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_NO_NUMBERS = frozenset({"NaN", "Infinity", "-Infinity"})
+#: What no record holds: PostgreSQL has no NUL in its texts, and UTF-8 no lone surrogate.
+_UNKEPT = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ def _operator(field: Field, word: str) -> Operator:
         raise _Refused("operator_unfit", f"{field.path} is an array, which takes: contains, exists.")
     if field.many and word == "contains" and field.kind == "timestamp":
         raise _Refused("operator_unfit", f"{field.path} is an array of times, which takes: exists.")
-    if word in ("prefix", "contains") and not field.many and field.kind not in ("string", "any"):
+    if word in _OF_TEXT and not field.many and field.kind not in ("string", "any"):
         raise _Refused("operator_unfit", f"{field.path} is a {field.kind}, and {word} is for text.")
     return word
 
@@ -94,30 +100,48 @@ def _value(field: Field, operator: Operator, text: str) -> Any:
     if operator == "exists":
         return _boolean(text)
     if operator == "in":
-        return [_one(field, one) for one in _listed(text)]
-    value = _one(field, text)
+        return [_one(field, one) for one in _listed(field, text)]
+    as_text = operator in _OF_TEXT and not field.many
+    value = _kept(text) if as_text else _one(field, text)
     if operator in _ORDERED | {"prefix"} and isinstance(value, str) and len(value) > MAX_TEXT:
         raise _Refused("too_long", f"{operator} compares with at most {MAX_TEXT} characters.")
     return value
 
 
-def _listed(text: str) -> list[str]:
+def _listed(field: Field, text: str) -> list[str]:
     """The values of `in`: words between commas, or a JSON array, whose texts may hold commas."""
-    values = text.split(",")
-    if text.startswith("["):
-        try:
-            values = [one if isinstance(one, str) else json.dumps(one) for one in json.loads(text)]
-        except ValueError:
-            raise _Refused("malformed", f"{show(text)} begins like a JSON array and is none.") from None
+    values = _elements(field, text) if text.startswith("[") else text.split(",")
+    if not values:
+        raise _Refused("too_few", "in takes one value at least; an empty array has none.")
     if len(values) > MOST_VALUES:
         raise _Refused("too_many", f"in takes at most {MOST_VALUES} values; these are {len(values)}.")
     return values
 
 
+def _elements(field: Field, text: str) -> list[str]:
+    """The elements of a JSON array as they would be written one by one."""
+    try:
+        values = strictjson.loads(_kept(text).encode())
+    except MalformedRequest:
+        raise _Refused("malformed", f"{show(text)} begins like a JSON array and is none.") from None
+    for value in values:
+        if value is None or isinstance(value, list | dict):
+            raise _Refused(
+                "invalid_type", f"in compares with texts, numbers and truth values, not {show(value)}."
+            )
+    # In a field of any kind the quotation marks say that it is a text.
+    return [one if isinstance(one, str) and field.kind != "any" else json.dumps(one) for one in values]
+
+
 def _one(field: Field, text: str) -> Any:
-    if "\0" in text:
-        raise _Refused("invalid_character", "No record holds a NUL.")
-    return _READERS[field.kind](text)
+    value = _READERS[field.kind](_kept(text))
+    return _kept(value) if isinstance(value, str) else value
+
+
+def _kept(text: str) -> str:
+    if _UNKEPT.search(text):
+        raise _Refused("invalid_character", "No record holds a NUL or half of a surrogate pair.")
+    return text
 
 
 def _boolean(text: str) -> bool:
@@ -127,11 +151,15 @@ def _boolean(text: str) -> bool:
 
 
 def _number(text: str) -> int | float:
-    if re.fullmatch(r"-?[0-9]{1,19}", text):
-        return int(text)
-    if re.fullmatch(r"-?[0-9]{1,19}(\.[0-9]{1,19})?([eE][+-]?[0-9]{1,2})?", text):
-        return float(text)
-    raise _Refused("invalid_type", f"Expected a number, got {show(text)}.")
+    if not _NUMBER.fullmatch(text):
+        raise _Refused("invalid_type", f"Expected a number, got {show(text)}.")
+    try:
+        value: int | float = strictjson.loads(text.encode())
+    except MalformedRequest:
+        raise _Refused(
+            "out_of_range", f"No record holds the number {show(text)}: it has 64 bits at most."
+        ) from None
+    return value
 
 
 def _timestamp(text: str) -> Any:
@@ -154,11 +182,21 @@ def _date(text: str) -> str:
 
 def _any(text: str) -> Any:
     """A number or a truth value where the text is one; a text in quotation marks is always a text."""
+    bare = text.strip()
+    if bare in _NO_NUMBERS:
+        raise _Refused("invalid_type", f'JSON has no number {bare}; the text is written "{bare}".')
+    if _NUMBER.fullmatch(bare):
+        return _number(bare)
+    if bare in ("true", "false"):
+        return _boolean(bare)
+    return _unquoted(text)
+
+
+def _unquoted(text: str) -> str:
     try:
-        value = json.loads(text)
+        return str(json.loads(text)) if text.startswith('"') else text
     except ValueError:
         return text
-    return value if isinstance(value, str | int | float | bool) else text
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {

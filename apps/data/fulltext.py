@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import BooleanField, F, Func, Q, TextField, Value
+from django.db.models import BooleanField, Func, Q, TextField, Value
 
+from apps.data.conditions import json_at
 from apps.data.indexes import Search
 from apps.data.keys import words
 from apps.data.lookups import LookUp
 
-#: Of a record's text this much is searched, in characters; a text with a megabyte of words would be its own index.
+#: Of a record's text this much is searched, in characters. PostgreSQL refuses a text whose words take a megabyte;
+#: these stay below 850 kB, in letters of four bytes and with each word twice, as a part of another one with a hyphen.
 MOST_TEXT = 100_000
 _TOKENS = re.compile(r'-?"[^"]*"?|\S+')
 
@@ -78,15 +80,15 @@ def on_text(asked: Asked, search: Search, column: str) -> Q:
 
 
 def _text(search: Search, column: str) -> Func:
-    paths = [_Inner(F(column), Value("{" + path.replace(".", ",") + "}")) for path in search.fields]
-    return Func(Value("\n"), *paths, function="concat_ws", output_field=TextField())
+    texts = [_AsText(json_at(path, column)) for path in search.fields]
+    joined = Func(Value("\n"), *texts, function="concat_ws", output_field=TextField())
+    return Func(joined, Value(MOST_TEXT), function="left", output_field=TextField())
 
 
-class _Inner(Func):
-    """The JSON at a path, as text."""
+class _AsText(Func):
+    """JSON as text: a string as what it says."""
 
-    template = "(%(expressions)s::text[])"
-    arg_joiner = " #>> "
+    template = "((%(expressions)s) #>> '{}')"
     output_field = TextField()
 
 

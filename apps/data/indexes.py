@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from apps.data.errors import TooManyIndexes
-from apps.data.keys import keys_of
+from apps.data.keys import MISSING, OTHER, keys_of
 from apps.data.schemas.fields import Field, find_field, values_at
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ class Search:
     cursor: str | None = None
     slot: int = SEARCH_SLOT
 
+    def is_like(self, other: Search) -> bool:
+        """True when both find the same."""
+        return (self.fields, self.language) == (other.fields, other.language)
+
     def text_of(self, data: dict[str, Any]) -> str:
         """What is searched in a record: the texts of its fields, one after the other."""
         found = (value for path in self.fields for value in values_at(data, path))
@@ -69,6 +73,11 @@ class Search:
 def number_of(collection: Collection, slot: int) -> int:
     """How entries name the index in `slot` of `collection`."""
     return collection.number * _SLOTS + slot
+
+
+def collection_of(number: int) -> int:
+    """The number of the collection to which the index `number` belongs."""
+    return number // _SLOTS
 
 
 def numbers_of(collection: Collection) -> range:
@@ -83,9 +92,12 @@ def indexes_of(collection: Collection) -> list[Index]:
 
 def search_of(collection: Collection) -> Search | None:
     """The full-text search of `collection`, if it declares one."""
-    if collection.search is None:
-        return None
-    return Search(**{**collection.search, "fields": tuple(collection.search["fields"])})
+    return search_from(collection.search)
+
+
+def search_from(kept: dict[str, Any] | None) -> Search | None:
+    """The search of a document."""
+    return None if kept is None else Search(**{**kept, "fields": tuple(kept["fields"])})
 
 
 def documents(indexes: list[Index]) -> list[dict[str, Any]]:
@@ -124,7 +136,7 @@ class Column:
 
     def is_taken(self, key: str) -> bool:
         """True for a key that no two records may have."""
-        return self.index.unique and bool(key)
+        return self.index.unique and key not in (MISSING, OTHER)
 
 
 def columns_of(collection: Collection) -> list[Column]:
@@ -132,9 +144,10 @@ def columns_of(collection: Collection) -> list[Column]:
     return [column_of(collection, index) for index in indexes_of(collection) if index.is_written]
 
 
-def column_of(collection: Collection, index: Index) -> Column:
-    """An index of `collection` as records are entered into it."""
-    return Column(number_of(collection, index.slot), index, find_field(collection.schema, index.field))
+def column_of(collection: Collection, index: Index, schema: dict[str, Any] | None = None) -> Column:
+    """An index of `collection` as records are entered into it, now or when it has another `schema`."""
+    field = find_field(collection.schema if schema is None else schema, index.field)
+    return Column(number_of(collection, index.slot), index, field)
 
 
 def declare(

@@ -12,19 +12,22 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from datetime import date, datetime
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
 from apps.core.fields import point_in_time
 from apps.core.strictjson import timestamp
-from apps.data.schemas.fields import Field, values_at
+from apps.data.schemas.fields import Field, value_at
 
 #: What stands for a value that is missing or null.
 MISSING = ""
+#: What stands for an array or an object in the place of a single value: it is there, and equals nothing.
+OTHER = "x"
 #: Longer texts are told apart by their hash and sorted by this many first characters.
 MAX_TEXT = 200
 
-_FALSE, _TRUE, _NUMBER, _TEXT, _TIME, _OTHER = "b0", "b1", "n", "s", "t", "x"
+_FALSE, _TRUE, _NUMBER, _TEXT, _TIME = "b0", "b1", "n", "s", "t"
 #: Above this, neighbouring whole numbers are the same float.
 _EXACT = 2**53
 _LAST_CHARACTER = 0x10FFFF
@@ -40,16 +43,19 @@ def key_of(value: Any, kind: str) -> str:
     if isinstance(value, int | float):
         return number(value)
     if not isinstance(value, str):
-        return _OTHER
+        return OTHER
     at = point_in_time(value) if kind == "timestamp" else None
     return text(value) if at is None else moment(at)
 
 
 def keys_of(data: dict[str, Any], field: Field) -> list[str]:
     """The keys under which a record is found by `field`: one, or one for each different element of an array."""
-    found = {key_of(value, field.kind) for value in values_at(data, field.path)}
-    present = sorted(found - {MISSING})
-    return present if present and field.many else (present or [MISSING])[:1]
+    value = value_at(data, field.path)
+    if not field.many:
+        return [key_of(value, field.kind)]
+    if not isinstance(value, list):
+        return [MISSING if value is None else OTHER]
+    return sorted({key_of(one, field.kind) for one in value} - {MISSING}) or [MISSING]
 
 
 def number(value: float) -> str:
@@ -63,8 +69,10 @@ def number(value: float) -> str:
 
 def _whole(value: float) -> int | None:
     """The value as a whole number, where a float alone might not tell it from its neighbours."""
-    large = abs(value) >= _EXACT
-    return int(value) if large and abs(value) < 2**64 else None
+    if not _EXACT <= abs(value) < 2**64:
+        return None
+    # PostgreSQL keeps the digits that a float is written with, and these may stand for a neighbour of its value.
+    return int(Decimal(repr(value)))
 
 
 def text(value: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from apps.core.commands import BadUsage
+from apps.core.commands import FAILED, BadUsage, Failure
 from apps.core.problems import show
 from apps.core.strictjson import body_limit
 
@@ -28,9 +28,19 @@ def export(lines: Callable[[Mapping[str, str]], bytes], path: Path) -> dict[str,
             came = lines(query)
             if not came:
                 return {"written": written, "file": str(path)}
-            file.write(came)
-            written += came.count(b"\n")
-            after = json.loads(came.rstrip(b"\n").rpartition(b"\n")[2])["id"]
+            whole, last = _whole_lines(came)
+            file.write(whole)
+            written += whole.count(b"\n")
+            if "problem" in last:
+                raise Failure(last["problem"], FAILED)
+            after = last["id"]
+
+
+def _whole_lines(came: bytes) -> tuple[bytes, dict[str, Any]]:
+    """The lines that are records, and the last line of all, which is a problem where the export broke off."""
+    head, _, tail = came.rstrip(b"\n").rpartition(b"\n")
+    last: dict[str, Any] = json.loads(tail)
+    return (head + b"\n" if head else b"") if "problem" in last else came, last
 
 
 def _last_id(file: IO[bytes]) -> str:

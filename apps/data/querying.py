@@ -6,20 +6,23 @@ a size that is done, above it only on request, and the answer says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from apps.core.actor import Actor
+from django.db import DataError
+
+from apps.core.actor import Actor, PrincipalKind
 from apps.core.pagination import Page, paginate, paginate_values
 from apps.core.problems import FieldError, Remedy, show
 from apps.data import access, conditions
 from apps.data.access import Reach
-from apps.data.errors import FilterInvalid, IndexNeeded
+from apps.data.errors import FilterInvalid, IndexBuilding, IndexNeeded, ScanRefused
 from apps.data.filters import Condition, read_filters
 from apps.data.finding import Finder
-from apps.data.indexes import Index, index_on, search_of
+from apps.data.indexes import Index, index_on, indexes_of, search_of
 from apps.data.keys import key_of
 from apps.data.models import Collection
 from apps.data.rows import COLUMNS, Row, pick
@@ -91,17 +94,21 @@ def _read_order(collection: Collection, text: str) -> Order:
 
 def _index_for(collection: Collection, condition: Condition) -> Index | None:
     """The index that answers `condition`; none does what a text has in its middle."""
-    if condition.operator == "contains" and not condition.field.many:
-        return None
-    return index_on(collection, condition.field.path)
+    return None if _is_in_text(condition) else index_on(collection, condition.field.path)
+
+
+def _is_in_text(condition: Condition) -> bool:
+    return condition.operator == "contains" and not condition.field.many
 
 
 def find(actor: Actor, query: Query) -> Found:
     """The records that `actor` may read and that `query` looks for.
 
-    Raises RecordAccessDenied, IndexNeeded, IndexBuilding.
+    Raises RecordAccessDenied, ScanRefused, IndexNeeded, IndexBuilding.
     """
     own = access.require(actor, query.collection, "read") is Reach.OWN
+    if query.scan and actor.kind is PrincipalKind.VISITOR:
+        raise ScanRefused
     return Found(Finder(actor, query, access.person_of(actor) if own else None))
 
 
@@ -114,21 +121,25 @@ class Found:
     def count(self) -> int:
         """How many there are."""
         self._weigh()
-        return self.finder.count()
+        with _comparable():
+            return self.finder.count()
 
     def page(self, *, limit: int, cursor: str | None, scope: str) -> Page[Row]:
         """The page after `cursor`, as pagination.Listing has it."""
         extra = self._weigh()
+        with _comparable():
+            found = self._cut(limit, cursor, scope)
+        return Page(found.data, found.next_cursor, extra)
+
+    def _cut(self, limit: int, cursor: str | None, scope: str) -> Page[Row]:
         if self.finder.is_sorted_here:
-            found = self._sorted_here(limit, cursor, scope)
-        elif (entries := self.finder.entries()) is not None:
+            return self._sorted_here(limit, cursor, scope)
+        if (entries := self.finder.entries()) is not None:
             rows = entries.values("key", "record_id")
             cut = paginate(rows, limit=limit, cursor=cursor, scope=scope, unique=True)
-            found = Page(pick([row["record_id"] for row in cut.data]), cut.next_cursor)
-        else:
-            cut = paginate(self.finder.records().values(*COLUMNS), limit=limit, cursor=cursor, scope=scope)
-            found = Page([Row(**row) for row in cut.data], cut.next_cursor)
-        return Page(found.data, found.next_cursor, extra)
+            return Page(pick([row["record_id"] for row in cut.data]), cut.next_cursor)
+        cut = paginate(self.finder.records().values(*COLUMNS), limit=limit, cursor=cursor, scope=scope)
+        return Page([Row(**row) for row in cut.data], cut.next_cursor)
 
     def _sorted_here(self, limit: int, cursor: str | None, scope: str) -> Page[Row]:
         """Few enough to be put in order by their keys without an index: the very order that an index would give."""
@@ -144,31 +155,61 @@ class Found:
     def _weigh(self) -> Mapping[str, Any]:
         """What the answer says about how it was found. Raises IndexNeeded where that would take too long."""
         query = self.finder.query
-        unindexed = [one.field.path for one in query.by_looking]
+        in_text = [one.field.path for one in query.by_looking if _is_in_text(one)]
+        wanting = [one.field.path for one in query.by_looking if not _is_in_text(one)]
         if self.finder.is_sorted_here and query.order.field is not None:
-            unindexed.append(query.order.field.path)
+            wanting.append(query.order.field.path)
+        unindexed = list(dict.fromkeys([*wanting, *in_text]))
         if not unindexed:
             return {}
         bare = Query(query.collection, [one for one, _ in query.by_index], search=query.search)
         looked_at = Finder(self.finder.actor, bare, self.finder.owner).all()
         many = looked_at.values("id")[: MOST_SCANNED + 1].count() > MOST_SCANNED
         if many and (self.finder.is_sorted_here or not query.scan):
-            raise _index_needed(query.collection, unindexed)
+            raise _index_needed(query, list(dict.fromkeys(wanting)), in_text)
         return {"notice": _notice(unindexed)} if many else {}
 
 
-def _index_needed(collection: Collection, fields: list[str]) -> IndexNeeded:
-    declared = [{"field": one["field"], "unique": one["unique"]} for one in collection.indexes]
-    wanted = [*declared, *({"field": name} for name in dict.fromkeys(fields))]
-    names = ", ".join(dict.fromkeys(fields))
+@contextmanager
+def _comparable() -> Iterator[None]:
+    """Raises FilterInvalid where PostgreSQL cannot read a stored value as what its field is by now."""
+    try:
+        yield
+    except DataError as error:
+        raise FilterInvalid("A record holds a value that cannot be compared like this.") from error
+
+
+def _index_needed(query: Query, fields: list[str], in_text: list[str]) -> IndexNeeded | IndexBuilding:
+    """The refusal of a query with conditions on `fields`, and on what stands in the texts `in_text`."""
+    collection = query.collection
+    if not fields:
+        return _no_index_serves(collection, in_text)
+    building = [
+        one.field for one in indexes_of(collection) if one.state == "building" and one.field in fields
+    ]
+    if building:
+        return IndexBuilding(f"The index on {', '.join(building)} of {collection.name} is being built.")
+    written = [one for one in indexes_of(collection) if one.is_written and one.field not in fields]
+    wanted = [{"field": one.field, "unique": one.unique} for one in written]
+    wanted += [{"field": name} for name in fields]
+    why = f"No index serves {', '.join(fields)}, and more than {MOST_SCANNED:,} records would have to be looked at."
     return IndexNeeded(
-        f"No index serves {names}, and more than {MOST_SCANNED:,} records would have to be looked at.",
+        f"{why} So many are put in order by an index alone, with `scan=true` too." if query.scan else why,
         remedy=Remedy(None, "PATCH", f"/v1/collections/{collection.name}", {"indexes": wanted}),
-        extra={"fields": list(dict.fromkeys(fields))},
+        extra={"fields": fields},
+    )
+
+
+def _no_index_serves(collection: Collection, in_text: list[str]) -> IndexNeeded:
+    names = ", ".join(in_text)
+    how = "use `search`" if search_of(collection) is not None else "declare `search` over it and use that"
+    return IndexNeeded(
+        f"No index serves `contains` on {names}, and more than {MOST_SCANNED:,} records would have to be looked at: "
+        f"to find words {how}, or look at every record with `scan=true`.",
+        extra={"fields": in_text},
     )
 
 
 def _notice(fields: list[str]) -> dict[str, Any]:
-    names = list(dict.fromkeys(fields))
-    said = f"Every record was looked at, because no index serves {', '.join(names)}."
-    return {"code": "scanned", "detail": said, "fields": names}
+    said = f"Every record was looked at, because no index serves {', '.join(fields)}."
+    return {"code": "scanned", "detail": said, "fields": fields}

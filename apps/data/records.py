@@ -18,9 +18,10 @@ from apps.data import serializers as forms
 from apps.data.collections import named
 from apps.data.errors import Undone
 from apps.data.fields import narrowed
+from apps.data.intents import Intent, Outcome
 from apps.data.models import Collection, Entry, Record
 from apps.data.querying import Found, find, read_query
-from apps.data.writing import Intent, Outcome, write, write_one
+from apps.data.writing import write, write_one
 
 
 @operation(
@@ -186,7 +187,7 @@ def purge_record(actor: Actor, *, collection: str, record_id: UUID) -> Record:
     record = rows.filter(pk=record_id).select_for_update(of=("self",)).first()
     if record is None or not access.covers(actor, record, reached):
         raise not_found(Record, record_id)
-    Entry.objects.of_records([record]).delete()
+    Entry.objects.of_records([record]).purge()
     Record.objects.filter(pk=record.pk).purge()
     return record
 

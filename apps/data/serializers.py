@@ -25,9 +25,9 @@ from apps.core.serializers import (
 )
 from apps.data.filters import PARAMETER
 from apps.data.indexes import LANGUAGES
+from apps.data.intents import MOST_INTENTS
 from apps.data.models import ChangeState
 from apps.data.steps import KINDS, MEMBERS
-from apps.data.writing import MOST_INTENTS
 
 NAME_PATTERN = r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$"
 MOST_FIELDS = 50
@@ -297,6 +297,13 @@ class BulkItem(StrictSerializer):
     version = IntegerField(
         default=None, allow_null=True, min_value=1, help_text="Only if the record is at this version."
     )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse an id where the record is not named by one."""
+        if attrs["id"] is not None and attrs["do"] in ("create", "upsert"):
+            detail = f"{attrs['do']} takes no id: a new record gets one."
+            raise ValidationError({"id": ValidationError(detail, code="id_unfit").detail})
+        return attrs
 
 
 class BulkInput(StrictSerializer):

@@ -10,8 +10,12 @@ from apps.core.ids import encode
 from apps.data.models import Collection, Record
 
 
-def note(record: Record, before: dict[str, Any] | None) -> None:
-    """Put the change of a record into the trail of the operation that runs; `before` is its data as it was."""
+def note(record: Record, before: dict[str, Any] | None, *, told: bool) -> None:
+    """Put the change of a record into the trail of the operation that runs; `before` is its data as it was.
+
+    Unless its values may be `told`, the trail says which members changed and no more: whoever reads the trail of an
+    organization may not read every record of it.
+    """
     collector = current_collector()
     if collector is None:
         return
@@ -21,7 +25,7 @@ def note(record: Record, before: dict[str, Any] | None) -> None:
             prefix=Record.id_prefix,
             public_id=record.public_id,
             action=action,
-            fields=_differences(before or {}, {} if record.deleted_at else record.data),
+            fields=_differences(before or {}, {} if record.deleted_at else record.data, told=told),
             name=record.public_id,
             organization_id=record.organization_id,
             references=(encode(Collection.id_prefix, record.collection_id),),
@@ -29,13 +33,16 @@ def note(record: Record, before: dict[str, Any] | None) -> None:
     )
 
 
-def _differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[Any]]:
-    """The members that differ, as [before, after]; those whose names sound secret are masked."""
+def _differences(before: dict[str, Any], after: dict[str, Any], *, told: bool) -> dict[str, list[Any]]:
+    """The members that differ, as [before, after]; values are masked unless `told`, and where names sound secret."""
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return {f"data.{name}": _told(name, before.get(name), after.get(name)) for name in names}
+    return {
+        f"data.{name}": _pair(before.get(name), after.get(name), told=told and not is_secret_name(name))
+        for name in names
+    }
 
 
-def _told(name: str, before: Any, after: Any) -> list[Any]:
-    if is_secret_name(name):
+def _pair(before: Any, after: Any, *, told: bool) -> list[Any]:
+    if not told:
         return [MASK if value is not None else None for value in (before, after)]
     return [clean(before), clean(after)]

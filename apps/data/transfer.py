@@ -16,16 +16,18 @@ from apps.core import problems, strictjson
 from apps.core.actor import Actor
 from apps.core.ids import decode
 from apps.core.operations import Risk, operation
+from apps.core.problem_handlers import problem_for
 from apps.core.problems import FieldError, Problem
 from apps.data import access
 from apps.data import serializers as forms
 from apps.data.access import Reach
 from apps.data.collections import named
 from apps.data.errors import TooManyLines
+from apps.data.intents import MOST_INTENTS, Intent
 from apps.data.models import Collection, Record
 from apps.data.moving import MEDIA_TYPE
 from apps.data.records import held
-from apps.data.writing import MOST_INTENTS, Intent, write
+from apps.data.writing import write
 from apps.tenancy import walls
 
 MOST_LINES = 5_000
@@ -43,13 +45,24 @@ class Export:
     limit: int | None
 
     def chunks(self) -> Iterator[bytes]:
-        """The lines, some at a time: no more than that is in memory."""
+        """The lines, some at a time: no more than that is in memory.
+
+        The status was sent long ago when something fails on the way; a last line with a `problem` says so then.
+        """
+        try:
+            yield from self._lines()
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the reader must not take this for the end
+            document = problem_for(failure, None).document()
+            yield strictjson.dumps({"problem": document}) + b"\n"
+
+    def _lines(self) -> Iterator[bytes]:
         after, left = self.after, self.limit
         while left is None or left > 0:
             rows = self._next(after, _AT_ONCE if left is None else min(left, _AT_ONCE))
             if not rows:
                 return
-            yield b"".join(strictjson.dumps(forms.RecordOutput.render(row)) + b"\n" for row in rows)
+            for row in rows:
+                yield strictjson.dumps(forms.RecordOutput.render(row)) + b"\n"
             after, left = rows[-1].id, None if left is None else left - len(rows)
 
     def _next(self, after: UUID | None, count: int) -> list[Record]:
@@ -142,7 +155,8 @@ def _take(
         if outcome.problem is not None:
             errors.append(_error(number, outcome.problem))
         elif outcome.result is not None:
-            results[outcome.result] = results.get(outcome.result, 0) + 1
+            told = "updated" if outcome.result == "restored" else outcome.result
+            results[told] += 1
 
 
 def _intent(line: bytes) -> Intent:
@@ -168,8 +182,8 @@ def _id(members: dict[str, Any], name: str, prefix: str) -> UUID | None:
     if text is None:
         return None
     try:
-        return decode(text, prefix)
-    except (ValueError, TypeError):
+        return decode(text if isinstance(text, str) else "", prefix)
+    except ValueError:
         raise problems.ValidationFailed(
             f"`{name}` is no id of the form {prefix}_….",
             errors=[FieldError(name, "invalid_id", "No such id.")],

@@ -7,68 +7,45 @@ entries by which they are found. An intent that is refused leaves the others alo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
 from apps.accounts.models import User
-from apps.core import clock
+from apps.core import clock, strictjson
 from apps.core.actor import Actor
 from apps.core.etags import check_version
 from apps.core.ids import uuid7
 from apps.core.models import not_found
 from apps.core.problems import FieldError, Problem
 from apps.data import access, trail
-from apps.data.changing import fits_next, up_to_date
+from apps.data.changing import as_of_today, fits_next, up_to_date
 from apps.data.claims import Claim, Claims
 from apps.data.entering import enter
 from apps.data.errors import (
     OrganizationNeeded,
     RecordDeleted,
+    RecordIdTaken,
     RecordInvalid,
     WriteConflict,
 )
 from apps.data.indexes import columns_of
+from apps.data.intents import Intent, Outcome, Result, Verb
 from apps.data.merging import merged
 from apps.data.models import Collection, Entry, Record
 from apps.data.schemas.validating import violations
 from apps.orgs.models import Organization
+from apps.tenancy.walls import whole_tenant
 
-Verb = Literal["create", "replace", "patch", "put", "upsert", "delete", "restore"]
-Result = Literal["created", "updated", "unchanged", "deleted", "restored"]
-#: How many intents one call may hold.
-MOST_INTENTS = 500
+#: What a line of an import holds beside the record's data, in bytes, generously.
+_ROOM_AROUND = 2_048
 #: How often a write begins again because somebody else took a unique value in the same moment.
 _TRIES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """What one item of a call wants. `by` is the unique field that an upsert finds its record by.
-
-    Whose a new record is, and in which organization, actors of the tenant may say; others' records are their own.
-    """
-
-    verb: Verb
-    data: Any = None
-    record_id: UUID | None = None
-    version: int | None = None
-    by: str = ""
-    owner_id: UUID | None = None
-    organization_id: UUID | None = None
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of an intent: the record, or why not."""
-
-    record: Record | None = None
-    result: Result | None = None
-    problem: Problem | None = None
 
 
 def write(actor: Actor, collection: Collection, intents: Sequence[Intent]) -> list[Outcome]:
@@ -80,7 +57,7 @@ def write(actor: Actor, collection: Collection, intents: Sequence[Intent]) -> li
         try:
             with transaction.atomic():
                 return _Batch(actor, collection, intents).carried_out()
-        except IntegrityError:
+        except (IntegrityError, _OvertakenError):
             if not remaining:
                 raise WriteConflict from None
     raise AssertionError("the last try returns or raises")
@@ -92,6 +69,10 @@ def write_one(actor: Actor, collection: Collection, intent: Intent) -> Outcome:
     if outcome.problem is not None:
         raise outcome.problem
     return outcome
+
+
+class _OvertakenError(Exception):
+    """Somebody else made the record that an upsert would find, between two looks."""
 
 
 @dataclass(eq=False)
@@ -108,6 +89,8 @@ class _Batch:
     made: set[UUID] = field(default_factory=set)
     #: Of the people and organizations that intents name, those that there are.
     named: set[UUID] = field(default_factory=set)
+    #: Ids that intents would give to new records, and that other records have.
+    taken: set[UUID] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.claims = Claims(self.actor, self.collection, columns_of(self.collection))
@@ -116,6 +99,7 @@ class _Batch:
         self._require()
         self._read_named()
         self._read_known()
+        self._read_taken()
         self._read_claims()
         outcomes = [self._attempt(intent) for intent in self.intents]
         self._store()
@@ -150,6 +134,13 @@ class _Batch:
             self.known = {record.id: record for record in locked}
             self.before = {record.id: record.data for record in locked}
 
+    def _read_taken(self) -> None:
+        """Which ids are taken by records that the actor does not see in this collection."""
+        wanted = {i.record_id for i in self.intents if i.verb == "put" and i.record_id} - self.known.keys()
+        if wanted:
+            with whole_tenant():
+                self.taken = set(Record.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+
     def _upserted(self) -> set[UUID]:
         """The records that upserts will find."""
         claims = [claim for intent in self.intents if (claim := self._claim_by(intent))]
@@ -166,12 +157,16 @@ class _Batch:
         for intent in self.intents:
             found = self.known.get(intent.record_id) if intent.record_id else None
             place = self._place_of(intent) if found is None else found.organization_id
-            before = {} if found is None else found.data
+            before = {} if found is None else self._as_it_counts(found)
             if isinstance(intent.data, dict):
                 wanted += self.claims.of(intent.data, place)
                 wanted += self.claims.of(merged(before, intent.data), place)
             wanted += self.claims.of(before, place)
         self.claims.held = self.claims.holders(wanted)
+
+    def _as_it_counts(self, record: Record) -> dict[str, Any]:
+        """A record's data with the steps done that changes of the schema have yet to do to it."""
+        return (up_to_date if record.deleted_at is None else as_of_today)(self.collection, record)
 
     def _place_of(self, intent: Intent) -> UUID | None:
         """The organization that a new record belongs to."""
@@ -191,6 +186,8 @@ class _Batch:
     def create(self, intent: Intent) -> Outcome:
         """Make a record."""
         self._require_place(intent)
+        if intent.record_id in self.taken:
+            raise RecordIdTaken
         record = Record(
             id=intent.record_id or uuid7(),
             collection=self.collection,
@@ -224,6 +221,8 @@ class _Batch:
             access.require(self.actor, self.collection, "create")
             return self.create(intent)
         access.require(self.actor, self.collection, "change")
+        if holder not in self.known:
+            raise _OvertakenError
         found = Intent("patch", intent.data, holder, intent.version)
         return self.patch(found)
 
@@ -234,12 +233,9 @@ class _Batch:
             access.require(self.actor, self.collection, "create")
             return self.create(intent)
         access.require(self.actor, self.collection, "change")
-        deleted, found.deleted_at = found.deleted_at, None
-        try:
-            return self.replace(intent)
-        except Problem:
-            found.deleted_at = deleted
-            raise
+        result: Result = "updated" if found.deleted_at is None else "restored"
+        with _undeleted(found):
+            return self._put(self._named(intent), intent.data, result)
 
     def delete(self, intent: Intent) -> Outcome:
         """Delete a record so that it can be restored."""
@@ -253,15 +249,8 @@ class _Batch:
         record = self._named(intent)
         if record.deleted_at is None:
             return Outcome(record, "unchanged")
-        record.deleted_at = None
-        try:
-            record.data = up_to_date(self.collection, record)
-            self._hold_to_schema(record.data)
-            self.claims.take(record, record.data)
-        except Problem:
-            record.deleted_at = self.now
-            raise
-        return self._changed(record, "restored")
+        with _undeleted(record):
+            return self._put(record, as_of_today(self.collection, record), "restored")
 
     def _require_place(self, intent: Intent) -> None:
         """Refuse a record that would belong nowhere, or to somebody whom there is not."""
@@ -305,6 +294,7 @@ class _Batch:
     def _put(self, record: Record, data: Any, result: Result) -> Outcome:
         if result == "updated" and data == record.data and record.schema_version == self._schema_version:
             return Outcome(record, "unchanged")
+        _hold_to_size(data)
         self._hold_to_schema(data)
         self.claims.take(record, data)
         record.data = data
@@ -341,11 +331,31 @@ class _Batch:
             Record.objects.bulk_create(fresh)
         if older:
             Record.objects.overwrite(older)
-            Entry.objects.of_records(older).delete()
+            Entry.objects.of_records(older).purge()
         if rows:
             enter(self.collection, [record for record in rows if record.deleted_at is None])
+        told = access.is_told(self.collection)
         for record in rows:
-            trail.note(record, None if record.id in self.made else self.before[record.id])
+            trail.note(record, None if record.id in self.made else self.before[record.id], told=told)
+
+
+@contextmanager
+def _undeleted(record: Record) -> Iterator[None]:
+    """Take the deletion back, unless what is tried with the record is refused."""
+    deleted, record.deleted_at = record.deleted_at, None
+    try:
+        yield
+    except Problem:
+        record.deleted_at = deleted
+        raise
+
+
+def _hold_to_size(data: dict[str, Any]) -> None:
+    """Raise RecordInvalid for more than a line of an import can hold; patches would make a record grow on and on."""
+    size, most = len(strictjson.dumps(data)), strictjson.body_limit() - _ROOM_AROUND
+    if size > most:
+        detail = f"The record would have {size:,} bytes, and {most:,} is the most."
+        raise RecordInvalid(detail, errors=[FieldError("", "too_large", detail)])
 
 
 def _not_yours(name: str, detail: str) -> RecordInvalid:

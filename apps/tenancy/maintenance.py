@@ -40,14 +40,17 @@ def forget_counters() -> int:
 
 
 def in_every_tenant(work: Callable[[], int]) -> Callable[[], int]:
-    """`work`, done in every active tenant, standing in the tenant as a whole; adds up what it returns."""
+    """`work`, done in every active tenant, standing in the tenant as a whole; adds up what it returns.
+
+    Where it fails that is logged, and the other tenants have their turn.
+    """
 
     def everywhere() -> int:
         with outside():
             tenants = [tenant.ref for tenant in Tenant.objects.active()]
         done = 0
         for tenant in tenants:
-            with enter(tenant):
+            with _surviving(f"A chore in {tenant.name}"), enter(tenant):
                 done += work()
         return done
 
@@ -90,7 +93,7 @@ def work_until(stop: Event, tick: float = 0.5) -> None:
         for chore in pending:
             if chore.due <= elapsed and not stop.is_set():
                 chore.due = elapsed + chore.every
-                with _surviving(chore):
+                with _tidy(), _surviving(chore.name):
                     done = chore.work()
                     if done:
                         logger.info("%s: %d", chore.name, done)
@@ -99,16 +102,21 @@ def work_until(stop: Event, tick: float = 0.5) -> None:
 
 
 @contextmanager
-def _surviving(chore: Chore) -> Iterator[None]:
+def _surviving(what: str) -> Iterator[None]:
     try:
         yield
     except DatabaseError as failure:
-        logger.warning(
-            "%s: the database refused (%s); trying again later", chore.name, type(failure).__name__
-        )
+        logger.warning("%s: the database refused (%s); trying again later", what, type(failure).__name__)
         connections.close_all()
     except Exception:
-        logger.exception("%s failed; trying again later", chore.name)
+        logger.exception("%s failed; trying again later", what)
+
+
+@contextmanager
+def _tidy() -> Iterator[None]:
+    """Close connections that are of no more use."""
+    try:
+        yield
     finally:
         for connection in connections.all(initialized_only=True):
             connection.close_if_unusable_or_obsolete()

@@ -22,6 +22,8 @@ from tests.sweep.examples import INSTEAD
 from tests.sweep.filling import Filled
 from tests.sweep.stage import Stage, raised
 
+pytestmark = pytest.mark.sweep
+
 
 @dataclass(frozen=True)
 class Page:

@@ -14,7 +14,7 @@ from typing import Literal
 from apps.core.problems import show
 from apps.data.schemas import engine
 from apps.data.schemas.errors import FieldUnknown
-from apps.data.schemas.keywords import JSON, resolve
+from apps.data.schemas.keywords import JSON, escape, resolve
 
 Kind = Literal["string", "number", "boolean", "timestamp", "date", "any"]
 
@@ -72,6 +72,18 @@ def values_at(data: JSON, path: str) -> list[JSON]:
             return []
         data = data[name]
     return list(data) if isinstance(data, list) else [data]
+
+
+def value_at(data: JSON, path: str) -> JSON:
+    """Return the value of the record `data` at a dotted path, which goes through objects alone; None without one."""
+    for name in path.split("."):
+        data = data.get(name) if isinstance(data, dict) else None
+    return data
+
+
+def pointer_to(path: str) -> str:
+    """Return the JSON pointer (RFC 6901) to the value at a dotted path."""
+    return "".join(f"/{escape(name)}" for name in path.split("."))
 
 
 @lru_cache(maxsize=256)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
+
+from apps.data.schemas.fields import Field
 
 Dish = dict[str, Any]
 
@@ -17,39 +20,64 @@ def value_at(dish: Dish, path: str) -> Any:
     return here
 
 
-def comparable(path: str, value: Any) -> Any:
-    """A value that Python compares as the platform promises to."""
-    return datetime.fromisoformat(value) if path == "added" and isinstance(value, str) else value
+def comparable(value: Any, field: Field) -> Any:
+    """A value that Python compares as the platform promises to: its kind first; None for null."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return ("boolean", value)
+    if isinstance(value, int | float):
+        # The database keeps the digits that a number is written with.
+        return ("number", Decimal(repr(value)))
+    if not isinstance(value, str):
+        return ("other",)
+    return ("time", datetime.fromisoformat(value.upper())) if field.kind == "timestamp" else ("text", value)
 
 
-def holds(dish: Dish, path: str, operator: str, wanted: Any) -> bool:
+#: How values of different kinds stand to each other.
+_KINDS = ("boolean", "number", "text", "time", "other")
+
+
+def holds(dish: Dish, field: Field, operator: str, wanted: Any) -> bool:
     """Whether a dish fulfils a filter."""
-    found = comparable(path, value_at(dish, path))
-    wanted = [comparable(path, one) for one in wanted] if operator == "in" else comparable(path, wanted)
+    value = value_at(dish, field.path)
     if operator == "exists":
-        return bool((found is not None and found != []) == wanted)
-    if operator == "ne":
-        return found is None or found != wanted
-    if found is None:
-        return False
-    return bool(_TESTS[operator](found, wanted))
+        return _is_there(value, field) is wanted
+    if operator == "contains" and field.many:
+        elements = value if isinstance(value, list) else []
+        return comparable(wanted, field) in [comparable(one, field) for one in elements]
+    if operator in _OF_TEXT:
+        return isinstance(value, str) and _OF_TEXT[operator](value, wanted)
+    found = comparable(value, field)
+    if operator == "in":
+        return found in [comparable(one, field) for one in wanted]
+    if operator in ("eq", "ne"):
+        return (found == comparable(wanted, field)) is (operator == "eq")
+    other = comparable(wanted, field)
+    return found is not None and found[0] == other[0] and _OF_ORDER[operator](found, other)
 
 
-_TESTS: dict[str, Callable[[Any, Any], Any]] = {
-    "eq": lambda found, wanted: found == wanted,
+def _is_there(value: Any, field: Field) -> bool:
+    if field.many and isinstance(value, list):
+        return any(one is not None for one in value)
+    return value is not None
+
+
+_OF_TEXT: dict[str, Callable[[str, str], bool]] = {
+    "contains": lambda found, wanted: wanted in found,
+    "prefix": lambda found, wanted: found.startswith(wanted),
+}
+_OF_ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "gt": lambda found, wanted: found > wanted,
     "gte": lambda found, wanted: found >= wanted,
     "lt": lambda found, wanted: found < wanted,
     "lte": lambda found, wanted: found <= wanted,
-    "in": lambda found, wanted: found in wanted,
-    "contains": lambda found, wanted: wanted in found,
-    "prefix": lambda found, wanted: found.startswith(wanted),
 }
 
 
-def in_order(dishes: Iterable[Dish], path: str, *, descending: bool) -> list[Any]:
+def in_order(dishes: Iterable[Dish], field: Field, *, descending: bool) -> list[Any]:
     """The values of the field in the order of a list: what is missing comes before everything."""
-    found = [comparable(path, value_at(dish, path)) for dish in dishes]
-    there = sorted(value for value in found if value is not None)
+    found = [comparable(value_at(dish, field.path), field) for dish in dishes]
+    there = sorted((one for one in found if one is not None), key=lambda one: (_KINDS.index(one[0]), one[1:]))
     ordered = [None] * (len(found) - len(there)) + there
     return ordered[::-1] if descending else ordered

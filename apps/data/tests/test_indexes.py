@@ -116,6 +116,20 @@ def test_more_indexes_than_a_collection_can_have(world: World) -> None:
     assert api.post("/v1/collections", body).code == "too_many_indexes"
 
 
+def test_an_upsert_waits_for_an_index_that_is_being_built(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(advancing, "AT_ONCE", 0)
+    api = menu(world.acorn)
+    (dish,) = serve(api, {"name": "Ramen", "sku": "r"})
+    api.patch(DISHES, {"indexes": [{"field": "sku", "unique": True}]})
+    body = {"by": "sku", "data": {"sku": "r", "name": "Ramen!"}}
+    refused = api.post(f"{RECORDS}/upsert", body)
+    assert (refused.status, refused.code, refused["retryable"]) == (409, "index_building", True)
+    in_every_tenant(advancing.carry_on_everywhere)()
+    assert api.post(f"{RECORDS}/upsert", body)["record"]["id"] == dish
+
+
 # Full-text search.
 
 MENU = (

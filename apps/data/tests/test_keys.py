@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from apps.core.strictjson import timestamp
 from apps.data import keys
+from apps.data.schemas.fields import Field
 
 NUMBERS = st.one_of(
     st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False, width=64)
@@ -21,8 +24,10 @@ TIMES = st.datetimes(timezones=st.just(UTC))
 
 @given(NUMBERS, NUMBERS)
 def test_numbers_sort_as_numbers(one: float, other: float) -> None:
-    assert (keys.number(one) < keys.number(other)) == (one < other)
-    assert (keys.number(one) == keys.number(other)) == (one == other)
+    # As the database compares them: by the digits that they are written with.
+    written, second = Decimal(repr(one)), Decimal(repr(other))
+    assert (keys.number(one) < keys.number(other)) == (written < second)
+    assert (keys.number(one) == keys.number(other)) == (written == second)
 
 
 @given(TEXTS, TEXTS)
@@ -77,9 +82,29 @@ def test_the_longest_key_fits_into_an_index() -> None:
 
 def test_whole_numbers_beyond_a_float_are_told_apart() -> None:
     assert keys.number(2**53) < keys.number(2**53 + 1) < keys.number(2**53 + 2)
-    assert keys.number(float(2**60)) == keys.number(2**60)
+    assert keys.number(float(10**18)) == keys.number(10**18)
+    assert keys.number(float(2**60)) == keys.number(int(Decimal(repr(float(2**60)))))
 
 
 def test_a_moment_is_written_as_the_api_writes_it() -> None:
     at = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
     assert keys.moment(at) == "t" + timestamp(at)
+
+
+@pytest.mark.parametrize(
+    ("value", "one", "many"),
+    [
+        (None, [""], [""]),
+        ("a", ["sa"], ["x"]),
+        ([], ["x"], [""]),
+        ([None], ["x"], [""]),
+        (["b", "a", "b", None], ["x"], ["sa", "sb"]),
+        ({"a": 1}, ["x"], ["x"]),
+        ([{"a": 1}], ["x"], ["x"]),
+    ],
+)
+def test_only_a_field_of_arrays_has_a_key_for_each_element(
+    value: Any, one: list[str], many: list[str]
+) -> None:
+    assert keys.keys_of({"f": value}, Field("f", "any")) == one
+    assert keys.keys_of({"f": value}, Field("f", "any", many=True)) == many

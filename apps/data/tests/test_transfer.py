@@ -116,7 +116,7 @@ def test_an_id_of_somebody_elses_record_takes_nothing_over(world: World) -> None
     north, south = (Api(world.acorn.parties[slug].person_key) for slug in ("north", "south"))
     (mine,) = serve(north, {"name": "mine"})
     answer = taken(south, {"id": mine, "data": {"name": "stolen"}})
-    assert answer.status == 409
+    assert [error["code"] for error in answer["errors"]] == ["record_id_taken"]
     assert north.get(f"{RECORDS}/{mine}")["data"] == {"name": "mine"}
 
 

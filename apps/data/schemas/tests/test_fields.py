@@ -8,7 +8,7 @@ import pytest
 
 from apps.data.schemas.checking import check_schema
 from apps.data.schemas.errors import FieldUnknown
-from apps.data.schemas.fields import MAX_FIELDS, Field, fields_of, find_field, values_at
+from apps.data.schemas.fields import MAX_FIELDS, Field, fields_of, find_field, pointer_to, value_at, values_at
 
 DISH = {
     "type": "object",
@@ -118,3 +118,13 @@ def test_values_at_a_path(path: str, values: list[Any]) -> None:
         "rows": [{"n": 1}],
     }
     assert values_at(record, path) == values
+
+
+def test_a_value_is_found_through_objects_alone() -> None:
+    assert value_at({"a": {"0": 5}}, "a.0") == 5
+    assert value_at({"a": [5]}, "a.0") is None
+    assert value_at({"a": [5]}, "a") == [5]
+
+
+def test_the_pointer_to_a_path_is_escaped() -> None:
+    assert pointer_to("origin.a/b~c") == "/origin/a~1b~0c"
