@@ -99,8 +99,9 @@ def nowhere() -> Cell:
     """A cell of which nothing exists: others' things have to be answered like these."""
     things = {name: encode(name, NOBODY) if is_prefix(name) else "nowhere" for name in _makers}
     by_hand = {"slug": "nowhere", "environment": "nowhere", "number": "1", "thing": encode("agt", NOBODY)}
-    # A collection is everybody's in its tenant, and has the same name in each.
-    by_hand |= {"bare_org": encode("org", NOBODY), "collection": "heap", "preset": "preview"}
+    # A collection is everybody's in its tenant, and has the same name in each. Ids are written without i, l, o and u,
+    # so that such a name is part of none.
+    by_hand |= {"bare_org": encode("org", NOBODY), "collection": "pool", "preset": "preview"}
     return Cell("nowhere", things=things | by_hand)
 
 

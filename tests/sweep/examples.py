@@ -314,7 +314,7 @@ def _collection(_cell: Cell) -> str:
         # On its way to another schema, so that this can be given up.
         "change": {"number": 2, "state": "checking", "schema": schema, "steps": []},
     }
-    made, fresh = Collection.objects.get_or_create(name="heap", defaults=known)
+    made, fresh = Collection.objects.get_or_create(name="pool", defaults=known)
     if fresh:
         SchemaVersion.objects.create(
             id=same_id("sweep:schema version"), collection=made, number=2, schema=schema, state="checking"
@@ -338,7 +338,7 @@ def _bare_collection() -> Collection:
     schema = {"type": "object"}
     known = {"id": same_id("sweep:bare collection"), "number": 2, "schema": schema}
     known["change"] = {"number": 2, "state": "checking", "schema": schema, "steps": []}
-    made, fresh = Collection.objects.get_or_create(name="bare", defaults=known)
+    made, fresh = Collection.objects.get_or_create(name="hull", defaults=known)
     if fresh:
         changing = {"number": 2, "schema": schema, "state": "checking"}
         SchemaVersion.objects.create(id=same_id("sweep:bare version"), collection=made, **changing)
@@ -358,7 +358,7 @@ def _record(cell: Cell) -> str:
         created_at=clock.now(),
         updated_at=clock.now(),
     )
-    enter(Collection.objects.get(name="heap"), [made])
+    enter(Collection.objects.get(name="pool"), [made])
     return made.public_id
 
 

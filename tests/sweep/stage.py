@@ -57,11 +57,11 @@ class Heard:
     def neutral(self, things: set[str]) -> tuple[int, list[str], str]:
         """It without what differs between any two calls, and without the names of the `things` asked about."""
         text = self.text.partition("\n\n")[2]
+        text = re.sub(r"req_[0-9a-z]{26}", "<request>", text)
         # A number names nothing by itself, and is in every id.
         named = (thing for thing in things if not thing.isdigit())
         for thing in sorted(named, key=len, reverse=True):
             text = text.replace(thing, "<thing>")
-        text = re.sub(r"req_[0-9a-z]{26}", "<request>", text)
         text = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "<form>", text)
         return self.status, sorted(self.headers), text
 
