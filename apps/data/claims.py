@@ -11,7 +11,7 @@ from apps.core.actor import Actor
 from apps.core.ids import encode
 from apps.core.problems import FieldError, Problem, show
 from apps.data import access
-from apps.data.errors import IndexBuilding, NotUnique, UpsertFieldNotUnique
+from apps.data.errors import ChangeUnderWay, IndexBuilding, NotUnique, UpsertFieldNotUnique
 from apps.data.indexes import Column
 from apps.data.models import Collection, Entry, Record
 from apps.data.schemas.fields import pointer_to
@@ -55,11 +55,16 @@ class Claims:
     def by(self, field_name: str, data: dict[str, Any], place: UUID | None) -> Claim | None:
         """The value by which an upsert finds its record; None where the field is not unique, or has no value."""
         column = self._unique_on(field_name)
-        # Of the older records, one that is being built does not know all.
-        if column is None or column.index.state != "ready":
+        # Of the older records, one that is being built does not know all; nor does one while records are being moved.
+        if column is None or column.index.state != "ready" or self._is_moving:
             return None
         key = column.keys_in(data)[0]
         return (column.number, place, key) if column.is_taken(key) else None
+
+    @property
+    def _is_moving(self) -> bool:
+        change = self.collection.change
+        return change is not None and change["state"] != "checking"
 
     def _unique_on(self, field_name: str) -> Column | None:
         unique = (one for one in self.columns if one.index.field == field_name and one.index.unique)
@@ -94,6 +99,10 @@ class Claims:
         column = self._unique_on(by)
         if column is not None and column.index.state != "ready":
             return IndexBuilding(f"The unique index on {by} is being built; an upsert needs all of it.")
+        if column is not None and self._is_moving:
+            return ChangeUnderWay(
+                f"Records of {self.collection.name} are being changed; an upsert might miss one."
+            )
         known = ", ".join(column.index.field for column in self.columns if column.index.unique) or "none"
         return UpsertFieldNotUnique(
             f"{show(by)} is no unique field of {self.collection.name} that the record has a value for. "

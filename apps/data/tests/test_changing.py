@@ -167,6 +167,24 @@ def advanced(api: Api, *, batches: int) -> None:
         advancing.carry_on(Collection.objects.get(name="dishes"), batches=batches)
 
 
+@pytest.mark.usefixtures("slowly")
+def test_an_upsert_waits_while_records_are_moved(world: World) -> None:
+    """A record that is not moved yet has its unique value under another name, where an upsert would not find it."""
+    api = menu(world.acorn, indexes=[{"field": "sku", "unique": True}])
+    serve(api, *({"name": f"dish {n}", "sku": f"s{n}"} for n in range(5)))
+    api.patch(DISHES, {"schema": STEPPED, "steps": STEPS})
+    for _ in range(4):
+        advanced(api, batches=1)
+    assert newest(api)["state"] == "moving"
+    refused = api.post(
+        f"{RECORDS}/upsert", {"by": "sku", "data": {"sku": "s4", "name": "Last", "price": "1"}}
+    )
+    assert (refused.status, refused.code) == (409, "schema_change_under_way")
+    carried_on()
+    again = api.post(f"{RECORDS}/upsert", {"by": "sku", "data": {"sku": "s4", "name": "Last", "price": "1"}})
+    assert (again.status, again["result"]) == (200, "updated")
+
+
 @pytest.mark.parametrize(
     "step",
     [
