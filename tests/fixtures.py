@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.db import connections
@@ -25,6 +26,12 @@ from tests.standins.s3 import S3Server
 SPARES = 4
 #: The same in every session, for a server that outlives them.
 MASTER_KEY = b64encode(b"the master key of all the tests!").decode()
+
+
+# The same made-up input at every run of the gate, whose answer is about the code alone. Other runs search on.
+hypothesis.settings.register_profile("gate", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("gate")
 
 
 def pytest_configure() -> None:
