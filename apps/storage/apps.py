@@ -16,6 +16,7 @@ class StorageConfig(AppConfig):
         from apps.tenancy.maintenance import register_chore
 
         register_chore("lifecycle of files", every=chores.EVERY, work=chores.keep_lifecycle)
+        register_chore("broken uploads", every=chores.TIDIED_EVERY, work=chores.tidy)
         register_blocker(names_of_files)
         blobs.register_derived(deriving.keys_of)
         moving.register()

@@ -31,6 +31,7 @@ def find_readable(actor: Actor, file_id: UUID) -> File:
         public = File.objects.open_to_all().select_related("bucket").filter(pk=file_id).first()
     if public is None:
         raise not_found(File, file_id)
+    public.only_current = True
     return public
 
 
@@ -50,6 +51,8 @@ def find_content(file: File, number: int | None) -> FileVersion:
     """
     if not (number or file.current):
         raise NotReady(f"{file} has no content yet. {NotReady.advice}")
+    if file.only_current and number not in (None, file.current):
+        raise VersionUnknown(f"{file} has no version {number} that is public. {VersionUnknown.advice}")
     version = find_version(file, number or file.current)
     require_open(version)
     return version

@@ -141,6 +141,8 @@ class File(Identified, Versioned):
     objects: ClassVar[FileQuerySet] = FileQuerySet.as_manager()  # type: ignore[assignment]
     #: On a file for which an upload was just opened: how to send the bytes.
     upload: Upload | None = None
+    #: On a file that was found because its bucket is public: what it held before is nobody's to see.
+    only_current: bool = False
 
     class Meta:
         indexes = [

@@ -58,5 +58,4 @@ def register() -> None:
     contents.leave_out(
         "storage.derivative", "images made of others, which are made again when they are asked for"
     )
-    contents.leave_out("storage.derivative", "images that are made again when somebody asks for them")
     contents.register_blobs(StoredBlobs())

@@ -85,6 +85,7 @@ def _owned_by(actor: Actor, owner: UUID | None) -> dict[str, Any]:
             raise not_found(User, owner)
         return {"owner_kind": PrincipalKind.USER.value, "owner_id": owner}
     acting = actor.on_behalf_of or actor.principal
-    if actor.is_away or acting.kind not in _OWNING:
+    builder = actor.is_away and actor.on_behalf_of is None
+    if builder or acting.kind not in _OWNING:
         return {}
     return {"owner_kind": acting.kind.value, "owner_id": acting.id}

@@ -24,14 +24,14 @@ _SEES_PRIVATE = frozenset({"owner", "admin"})
 
 def acting_for(actor: Actor) -> UUID | None:
     """Whose files are the actor's own: those of the principal, or of whom it acts for. None for one from elsewhere."""
-    if actor.is_away:
-        return None
-    return (actor.on_behalf_of or actor.principal).id
+    if actor.on_behalf_of is not None:
+        return actor.on_behalf_of.id
+    return None if actor.is_away else actor.principal.id
 
 
 def sees_private(actor: Actor) -> bool:
     """True for who sees private files of others: the tenant, its builders, and admins of the organization."""
-    return actor.is_tenant_wide or actor.is_away or actor.role in _SEES_PRIVATE
+    return actor.is_of_tenant or actor.role in _SEES_PRIVATE
 
 
 def names_of_files(organization: Organization) -> list[str]:

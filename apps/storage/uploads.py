@@ -17,8 +17,7 @@ from apps.storage.finding import find_file, find_version
 from apps.storage.models import File, FileVersion, Upload, VersionStatus
 from apps.storage.placing import new_file, require_takes
 
-#: After what time an upload that was not completed is given up, and for how long one of its requests is good.
-ABANDONED_AFTER = timedelta(hours=24)
+#: For how many seconds a request of an upload is good.
 REQUEST_SECONDS = 3600
 MIB = 2**20
 #: Above it an upload is cut into parts unless asked otherwise, so that a broken one goes on where it broke.
@@ -168,7 +167,7 @@ def _begin(
         size=size,
         sha256=sha256,
         content_type=content_type,
-        due_at=clock.now() + ABANDONED_AFTER,
+        due_at=clock.now() + blobs.ABANDONED_AFTER,
         uploaded_by=actor.credential.public_id or "",
     )
     made.blob = blobs.key_of(actor.tenant, made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import pytest
 
 from apps.core import clock
+from apps.core.actor import Actor
 from apps.core.strictjson import timestamp
-from apps.storage import chores, stores
+from apps.storage import blobs, chores, reports, stores
 from apps.storage.models import Condemned, File, FileVersion, Usage
 from apps.storage.stores.errors import StoreUnreachable
-from apps.storage.tests.parcels import PNG, announce, arrive, lying, make_bucket, stored, uploaded
+from apps.storage.tests.parcels import PNG, announce, arrive, lying, make_bucket, send, stored, uploaded
 from apps.tenancy.walls import enter
 from tests.client import Api
 from tests.world import World
@@ -85,10 +87,29 @@ def test_bytes_that_the_store_does_not_delete_now_are_deleted_later(
         assert me.post(f"{path}/purge").status == 204
         assert root.post("/v1/storage/lifecycle")["cleared"] == 0
     with enter(world.acorn.ref):
-        assert Condemned.objects.count() == 1
+        due = Condemned.objects.filter(due_at__lte=clock.now())
+        assert due.count() == 1
     assert root.post("/v1/storage/lifecycle")["cleared"] == 1
     with enter(world.acorn.ref):
-        assert not Condemned.objects.exists()
+        assert not due.exists()
+
+
+def test_an_upload_that_is_sent_again_after_a_purge_does_not_stay(
+    world: World, me: Api, root: Api, store_folder: Path, django_capture_on_commit_callbacks: Commits
+) -> None:
+    """Its URL is good for a while yet, and the place is free again."""
+    made = announce(me)
+    assert send(made["upload"], PNG).status_code < 300
+    path = f"/v1/files/{made['id']}"
+    assert me.post(f"{path}/complete").status == 200
+    with django_capture_on_commit_callbacks(execute=True):
+        assert me.post(f"{path}/purge").status == 204
+    assert lying(store_folder, path) == 0
+    assert send(made["upload"], PNG).status_code < 300
+    assert lying(store_folder, path) == 1
+    with clock.frozen(clock.now() + timedelta(hours=26)):
+        assert root.post("/v1/storage/lifecycle")["cleared"] == 1
+    assert lying(store_folder, path) == 0
 
 
 def _away() -> Any:
@@ -117,6 +138,58 @@ def test_the_worker_does_it_in_every_tenant(world: World, api: Api) -> None:
         assert chores.keep_lifecycle() == 0
     entry = api.using(world.acorn.root_key).get("/v1/audit?operation=storage.run-lifecycle")["data"][0]
     assert (entry["actor"]["kind"], entry["edge"]) == ("system", "worker")
+
+
+def test_a_tenant_in_which_it_fails_keeps_no_other_from_its_turn(
+    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for space in (world.acorn, world.birch):
+        make_bucket(space)
+        uploaded(space, api.using(space.root_key), expires_at=timestamp(clock.now() + timedelta(days=1)))
+    run = reports.run_lifecycle
+
+    def fails_in_acorn(actor: Actor) -> Any:
+        if actor.tenant.name == world.acorn.name:
+            raise OSError("made up for this test")
+        return run(actor)
+
+    monkeypatch.setattr(chores, "run_lifecycle", fails_in_acorn)
+    with clock.frozen(clock.now() + timedelta(days=2)):
+        assert chores.keep_lifecycle() == 1
+
+
+def test_a_file_that_was_restored_meanwhile_is_not_purged(world: World, me: Api) -> None:
+    """Who purges has picked the deleted ones before; what they wanted is asked again under the lock."""
+    path = uploaded(world.acorn, me)
+    me.delete(path)
+    with enter(world.acorn.ref):
+        picked = File.objects.filter(deleted_at__isnull=False)
+        chosen = list(picked.values_list("pk", flat=True))
+    assert me.post(f"{path}/restore").status == 200
+    with enter(world.acorn.ref), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blobs, "_chunks", lambda _ids: iter([chosen]))
+        assert blobs.purge(picked) == 0
+    assert me.get(path).status == 200
+
+
+def test_a_version_that_was_added_meanwhile_goes_with_its_file(world: World, me: Api) -> None:
+    path = uploaded(world.acorn, me)
+    blob = me.post(f"{path}/versions", {"size": 5, "content_type": "image/png"})
+    assert blob.status == 201
+    me.delete(path)
+    assert me.post(f"{path}/purge").status == 204
+    with enter(world.acorn.ref):
+        assert not FileVersion.objects.exists()
+        assert Condemned.objects.count() >= 1
+
+
+def test_what_a_killed_server_left_is_cleared(store_folder: Path) -> None:
+    left = store_folder / ".incoming" / "half"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    assert chores.tidy() == 1
+    assert not left.exists()
 
 
 def test_counts_that_do_not_agree_are_found_and_set_right(world: World, me: Api, root: Api) -> None:

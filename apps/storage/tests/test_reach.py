@@ -8,7 +8,7 @@ import pytest
 
 from apps.core import clock
 from apps.core.strictjson import timestamp
-from apps.storage.tests.parcels import PNG, announce, content_of, make_bucket, uploaded
+from apps.storage.tests.parcels import PNG, announce, another_version, content_of, make_bucket, uploaded
 from tests.client import Api
 from tests.world import World, promote
 
@@ -134,3 +134,27 @@ def test_who_acts_for_a_person_has_that_persons_files(world: World, api: Api) ->
     assert content_of(agent, path) == PNG
     assert agent.get(hidden).code == "not_found"
     assert [row["owner"] for row in agent.get("/v1/files")["data"]] == [person]
+
+
+def test_what_a_public_file_held_before_is_nobodys_to_see(world: World, api: Api) -> None:
+    make_bucket(world.acorn, visibility="public")
+    north = world.acorn.parties["north"]
+    me = api.using(north.person_key)
+    path = uploaded(world.acorn, me)
+    assert another_version(world.acorn, me, path, PNG + b"another").status == 200
+    assert me.get(f"{path}/link?version=1").status == 200
+    for other in (visitor(world), api.using(world.acorn.parties["south"].person_key)):
+        assert other.get(f"{path}/link?version=2").status == 200
+        assert other.get(f"{path}/link?version=1").code == "file_version_unknown"
+        assert other.get(f"{path}/content?version=1").code == "file_version_unknown"
+
+
+def test_a_key_of_the_tenant_sees_private_files_within_an_organization_too(world: World, api: Api) -> None:
+    make_bucket(world.acorn, visibility="private")
+    north = world.acorn.parties["north"]
+    path = uploaded(world.acorn, api.using(north.agent_key))
+    root = api.using(world.acorn.root_key)
+    made = root.post("/v1/service-accounts", {"name": "reader", "role": "viewer"})
+    scopes = {"name": "key", "scopes": ["files:read"], "expires_in_days": 1}
+    key = root.post(f"/v1/service-accounts/{made['id']}/keys", scopes)["secret"]
+    assert api.using(key).sending(packmule_organization=north.id).get(path).status == 200

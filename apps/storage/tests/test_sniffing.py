@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +88,35 @@ def test_what_a_browser_would_run_is_kept_as_nothing_that_it_shows(content: byte
     kept = settled_type("text/plain", marked)
     assert kept in (None, "text/plain")
     assert is_run_by_browsers(sniff(marked)) or sniff(marked) == UNKNOWN
+
+
+HOSTILE = (
+    b"<!---->" * 290,
+    b"<!-- a --> " * 180,
+    b"<?xml ?>" + b"<!---->" * 280,
+    b"<!doctype svg " + b">" * 2000,
+    b"<" + b"a" * 2000 + b":svg ",
+)
+
+
+def test_heads_that_are_made_to_take_long_do_not() -> None:
+    """In a process of its own: a regular expression that goes astray can be ended by nothing else."""
+    told = "import sys; from apps.storage.sniffing import sniff; print(sniff(sys.stdin.buffer.read()[:2048]))"
+    for head in HOSTILE:
+        done = subprocess.run(
+            [sys.executable, "-c", told], input=head, capture_output=True, timeout=30, check=True
+        )
+        assert done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"<!-- one --> <!-- two --><html><body>", "text/html"),
+        (b"<?xml version='1.0'?><!-- a --><!DOCTYPE svg PUBLIC 'x'><svg xmlns='x'>", "image/svg+xml"),
+        (b"  <svg:svg >", "image/svg+xml"),
+        (b"<!-- --> <p>x", "text/html"),
+    ],
+)
+def test_comments_hide_no_markup(head: bytes, kind: str) -> None:
+    assert sniff(head) == kind
