@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from django.conf import settings
+
 from apps.core.problem_codes import codes
 from apps.core.problems import CONTENT_TYPE
 from tests.client import Answer
@@ -13,7 +15,8 @@ MEMBERS = {"type", "title", "status", "code", "detail", "request_id", "retryable
 #: What a refusal never holds: code, SQL, roles and schemas, secrets, places on this machine.
 _INSIDE = re.compile(
     r"Traceback|psycopg|django\.|(?<!manage)\.py\b|relation \"|column \"|constraint|\bselect\b.+\bfrom\b"
-    r"|insert into|search_path|\bt_01[a-z0-9]{24}|packmule_|pmk_(?:test|live)_[a-z]{2}_\w{40}|/home/|/work/|/usr/",
+    r"|insert into|search_path|\bt_01[a-z0-9]{24}|packmule_|pmk_(?:test|live)_[a-z]{2}_\w{40}|/home/|/usr/|"
+    + re.escape(f"{settings.BASE_DIR}/"),
     re.IGNORECASE,
 )
 

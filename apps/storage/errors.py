@@ -122,13 +122,6 @@ class Quarantined(Conflict):
     advice = "Delete it, or make an earlier version the current one."
 
 
-class NotDeleted(Conflict):
-    """The file is there, so that there is nothing to restore."""
-
-    code, title = "file_not_deleted", "The file is not deleted"
-    advice = "There is nothing left to do."
-
-
 class RetentionOver(Conflict):
     """The bucket keeps files for a number of days, and those of the file are over."""
 

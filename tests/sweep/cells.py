@@ -70,7 +70,7 @@ def example(name: str) -> Callable[[Maker], Maker]:
 
 def divide(world: World) -> dict[str, Cell]:
     """The cells of `world` by name, all marked. Writes: call it in a transaction that will be rolled back."""
-    from tests.sweep import examples  # noqa: F401 - declares the makers
+    from tests.sweep import examples, holdings  # noqa: F401 - they declare the makers
 
     cells: dict[str, Cell] = {}
     for title, space in (("console", world.console), ("acorn", world.acorn), ("birch", world.birch)):

@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import BinaryIO, Protocol
 
-#: What S3 takes: the smallest part that is not the last, the most parts of an upload, and the largest part.
+#: The smallest part that S3 takes and that is not the last.
 MIN_PART_BYTES = 5 * 1024 * 1024
-MAX_PARTS = 10_000
-MAX_PART_BYTES = 5 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
