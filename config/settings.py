@@ -59,8 +59,20 @@ PACKMULE_OUTBOUND_LOOPBACK = env.flag("PACKMULE_OUTBOUND_LOOPBACK")
 PACKMULE_STORAGE_DIR = env.folder("PACKMULE_STORAGE_DIR", PACKMULE_DATA_DIR / "files")
 # Where signed URLs of files that lie here lead, when that is not PACKMULE_PUBLIC_URL; one of PACKMULE_HOSTS.
 PACKMULE_STORAGE_URL = env.public_url("PACKMULE_STORAGE_URL")
+# How many calls of a web process may wait for something to come; the rest of its 8 threads answers others.
+PACKMULE_LONG_POLLS = env.integer("PACKMULE_LONG_POLLS", 2)
+# The streaming process: its port, where clients reach it when that is not PACKMULE_PUBLIC_URL, and its most streams.
+PACKMULE_STREAM_PORT = env.integer("PACKMULE_STREAM_PORT", 8421)
+PACKMULE_STREAM_URL = env.public_url("PACKMULE_STREAM_URL")
+PACKMULE_STREAMS = env.integer("PACKMULE_STREAMS", 1000)
 # How many uploads and downloads a web process makes at a time; the rest of its 8 threads is for calls.
 PACKMULE_STORAGE_TRANSFERS = env.integer("PACKMULE_STORAGE_TRANSFERS", 5)
+# What carries doorbells to the platform's workers: amqp:// or redis:// of a server; without one, Postgres does.
+PACKMULE_BROKER_URL = env.text("PACKMULE_BROKER_URL")
+# How many jobs of the platform a worker process does at a time.
+PACKMULE_WORKER_THREADS = env.integer("PACKMULE_WORKER_THREADS", 8)
+# How many bytes of the disk on which they lie here stay free: an upload that would take them is not begun.
+PACKMULE_STORAGE_RESERVE = env.integer("PACKMULE_STORAGE_RESERVE", 2**30)
 PACKMULE_S3_BUCKET = env.text("PACKMULE_S3_BUCKET")
 PACKMULE_S3_ENDPOINT = env.public_url("PACKMULE_S3_ENDPOINT")
 PACKMULE_S3_REGION = env.text("PACKMULE_S3_REGION", "us-east-1")
@@ -86,6 +98,8 @@ _BASE_APPS = [
     "apps.policy",
     "apps.data",
     "apps.storage",
+    "apps.jobs",
+    "apps.events",
     "allauth",
     "allauth.account",
     "allauth.headless",
@@ -96,7 +110,7 @@ _BASE_APPS = [
     "django.contrib.admin",
 ]
 _CONSOLE_APPS = [*_BASE_APPS, "apps.applications"]
-_REGISTRY_APPS = ["apps.core", "django_tenants", "apps.tenancy", "apps.apikeys"]
+_REGISTRY_APPS = ["apps.core", "django_tenants", "apps.tenancy", "apps.apikeys", "apps.jobs"]
 
 # Which models of an app live in the registry is said by their table's name; the router decides by it.
 HAS_MULTI_TYPE_TENANTS = True

@@ -17,6 +17,9 @@ api = [
     path("", include("apps.console.handoff.api")),
     path("", include("apps.data.api")),
     path("", include("apps.storage.api")),
+    path("", include("apps.jobs.api")),
+    path("", include("apps.events.api")),
+    path("", include("apps.events.webhooks.api")),
     path("", include("apps.policy.api")),
     path("", include("apps.audit.api")),
 ]

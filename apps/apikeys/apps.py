@@ -10,7 +10,7 @@ class ApikeysConfig(AppConfig):
 
     def ready(self) -> None:
         """Register what credentials and roles allow, and what ends a key, and what moves with a tenant."""
-        from apps.apikeys import endings, gates, inviting, leak_mails, moving, tokens
+        from apps.apikeys import endings, gates, inviting, leak_mails, moving, standing, tokens
         from apps.apikeys.delegations import endings as delegation_endings
         from apps.apikeys.delegations import gates as delegation_gates
         from apps.apikeys.delegations import uses
@@ -22,5 +22,6 @@ class ApikeysConfig(AppConfig):
         uses.register()
         leak_mails.register()
         tokens.register()
+        standing.register()
         inviting.register()
         moving.register()

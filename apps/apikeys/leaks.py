@@ -85,6 +85,7 @@ def get_pattern(_actor: Actor) -> dict[str, Any]:
     output=forms.LeakedKeysOutput,
     open=True,
     records_itself=True,
+    event="key.leaked",
 )
 def report_leaked_keys(actor: Actor, *, keys: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """Report keys that were found in the open: each that is alive is revoked at once, with everything that it minted.

@@ -47,6 +47,7 @@ KIND_WORDS = {
     "session": "session",
     "handoff": "hand-off",
     "oauth": "oauth",
+    "standing": "standing",
 }
 
 

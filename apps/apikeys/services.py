@@ -148,6 +148,7 @@ def create_key(
     shows_secret=True,
     renewal=rotation,
     subject=lambda minted: minted.key,
+    event="key.created",
 )
 def create_service_account_key(actor: Actor, /, *, service_account_id: UUID, **asked: Any) -> MintedKey:
     """Mint a key for a service account. The secret is shown this once."""
@@ -163,6 +164,7 @@ def create_service_account_key(actor: Actor, /, *, service_account_id: UUID, **a
     shows_secret=True,
     renewal=rotation,
     subject=lambda minted: minted.key,
+    event="key.created",
 )
 def create_agent_key(actor: Actor, /, *, agent_id: UUID, **asked: Any) -> MintedKey:
     """Mint a key for an agent. The secret is shown this once."""

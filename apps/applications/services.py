@@ -163,6 +163,7 @@ def delete_environment(actor: Actor, *, slug: str, environment: str) -> Environm
     renewal=rotation,
     records_itself=True,
     subject=lambda minted: minted.key,
+    event="key.created",
 )
 def create_environment_key(
     actor: Actor,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
 
 from apps.audit.changes import MAX_CHANGES, Change, collecting, documents
 from apps.audit.models import Event, Touch
@@ -44,7 +43,8 @@ def write(actor: Actor, operation: Operation[..., Any], resource: Any, changes: 
         organization_slug=slug_of(actor, resource, organization_id),
         changes=documents(changes),
     )
-    with _standing_for(actor, organization_id):
+    # Who creates an organization stands in none or in another; what it did belongs to the new one's trail.
+    with walls.reaching([organization_id]):
         event.save(force_insert=True)
         _touch(event, changes)
     if actor.is_away:
@@ -65,22 +65,6 @@ def _touch(event: Event, changes: list[Change]) -> None:
     if others:
         columns = {"organization_id": event.organization_id, "request_id": event.request_id}
         Touch.objects.bulk_create(Touch(resource_id=thing, event_id=event.id, **columns) for thing in others)
-
-
-@contextmanager
-def _standing_for(actor: Actor, organization_id: UUID | None) -> Iterator[None]:
-    """Stand where a row of that organization may be written: not always where the actor stands.
-
-    Who creates an organization stands in none or in another; what it did belongs to the new one's trail.
-    """
-    if actor.is_tenant_wide:
-        yield
-        return
-    wall: AbstractContextManager[None] = (
-        walls.within(organization_id) if organization_id else walls.whole_tenant()
-    )
-    with wall:
-        yield
 
 
 def _mirror(actor: Actor, operation: Operation[..., Any], event: Event) -> None:

@@ -44,7 +44,7 @@ def circumstances(actor: Actor, operation: Operation[..., Any]) -> dict[str, Any
         "actor_kind": who["kind"],
         "actor_id": who["id"],
         "actor_name": who["name"],
-        "on_behalf_of": _represented(actor),
+        "on_behalf_of": represented(actor),
         "owner": principal(actor.owner) if actor.owner else None,
         "credential_kind": shown.kind,
         "credential_id": shown.public_id,
@@ -60,8 +60,8 @@ def circumstances(actor: Actor, operation: Operation[..., Any]) -> dict[str, Any
     }
 
 
-def _represented(actor: Actor) -> dict[str, Any] | None:
-    """For whom it was done, and by which delegation."""
+def represented(actor: Actor) -> dict[str, Any] | None:
+    """Return for whom `actor` acts, and by which delegation; None where it acts for itself."""
     if actor.on_behalf_of is None:
         return None
     by = {"delegation": encode("dlg", actor.delegation.id)} if actor.delegation else {}

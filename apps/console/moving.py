@@ -58,7 +58,9 @@ def finish_import(_actor: Actor, *, name: str, organization: str | None, tenant_
     """Put a tenant that was imported in service, as an environment of its application."""
     slug, environment = split_name(name)
     adopt_environment(_application(slug, organization), environment, tenant_id)
-    return find_tenant(name)
+    tenant = find_tenant(name)
+    contents.arrived(tenant)
+    return tenant
 
 
 def export_tenant(actor: Actor, *, name: str, target: Path, key_file: Path | None) -> Moved:

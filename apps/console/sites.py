@@ -73,6 +73,15 @@ def navigation(_request: HttpRequest) -> list[Context]:
             ],
         },
         {
+            "title": "Work",
+            "items": [
+                _item("Jobs overview", "monitoring", reverse("admin:jobs_job_overview")),
+                _list("Jobs", "work_history", "jobs_job"),
+                _list("Queues", "low_priority", "jobs_queue"),
+                _list("Schedules", "schedule", "jobs_schedule"),
+            ],
+        },
+        {
             "title": "Who acts",
             "items": [
                 _list("Agents", "smart_toy", "accounts_agent"),
@@ -94,6 +103,10 @@ def navigation(_request: HttpRequest) -> list[Context]:
             "title": "Record",
             "items": [
                 _list("Timeline", "history", "audit_event"),
+                _list("Events", "bolt", "events_event"),
+                _list("Event types", "category", "events_eventtype"),
+                _list("Webhook endpoints", "webhook", "events_webhookendpoint"),
+                _list("Deliveries", "outbox", "events_delivery"),
                 _list("Hand-offs", "door_open", "apikeys_handoff"),
             ],
         },

@@ -192,6 +192,16 @@ class Actor:
         return own or self.is_away or self.is_system
 
     @property
+    def stands_for(self) -> PrincipalRef | None:
+        """Whose own is what belongs to somebody here: the principal's, or that of whom it acts for.
+
+        None for one from another tenant, to whom nothing here belongs.
+        """
+        if self.on_behalf_of is not None:
+            return self.on_behalf_of
+        return None if self.is_away else self.principal
+
+    @property
     def is_away(self) -> bool:
         """True when the actor acts in another tenant than its own."""
         return self.home.id != self.tenant.id

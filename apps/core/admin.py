@@ -128,10 +128,13 @@ class Site(UnfoldAdminSite):  # type: ignore[misc] # the theme has no types
     def get_sidebar_list(self, request: HttpRequest) -> list[Context]:
         """The navigation; what the site's own function lists."""
         groups = self.navigation(request)
-        for group in groups:
-            for item in group["items"]:
-                item.setdefault("has_permission", True)
-                item["active"] = self._get_is_active(request, item["link"])
+        items = [item for group in groups for item in group["items"]]
+        # A list is around the pages below it, and only the nearest one is where somebody is.
+        around = [item["link"] for item in items if self._get_is_active(request, item["link"])]
+        nearest = max(around, key=len, default=None)
+        for item in items:
+            item.setdefault("has_permission", True)
+            item["active"] = item["link"] == nearest
         return groups
 
     def index(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
@@ -185,6 +188,7 @@ class StoryAdmin(ActionPages, ModelAdmin):  # type: ignore[misc] # the theme has
     headline: ClassVar[str]
     intro: ClassVar[str] = ""
     empty: ClassVar[str] = ""
+    story_template: ClassVar[str] = "admin/story.html"
 
     list_before_template = "admin/list_intro.html"
     list_after_template = "admin/list_after.html"
@@ -314,7 +318,7 @@ class StoryAdmin(ActionPages, ModelAdmin):  # type: ignore[misc] # the theme has
             "equivalent": self._reading(request, row),
             **(extra_context or {}),
         }
-        return page(self.admin_site, request, "admin/story.html", context)
+        return page(self.admin_site, request, self.story_template, context)
 
     def found(self, request: HttpRequest, object_id: str) -> Any:
         """The row with that shown id. Raises NotFound."""

@@ -49,7 +49,8 @@ class Action:
     begins with, `applies` says whether it makes sense now; `fields` picks and orders fields of the operation's input,
     `choices` turns one into a selection, `picks` are arguments of the target that are chosen in the form by their shown
     ids, `labels` what a field is called where its own name would not do. `standing` says where the connection stands
-    meanwhile, `confirms` what has to be typed before something destructive. `only` is the kind of tenant in which it is
+    meanwhile, `confirms` what has to be typed before something destructive, `said` what came of it where the result has
+    no subject. `only` is the kind of tenant in which it is
     offered, '' for every kind; `within` is set where it takes an organization to act in.
     """
 
@@ -65,6 +66,7 @@ class Action:
     labels: Mapping[str, str] = field(default_factory=dict)
     standing: Callable[[], AbstractContextManager[Any]] = nullcontext
     confirms: Callable[[Any], str] = str
+    said: Callable[[Any], str] | None = None
     only: str = ""
     within: bool = False
 
@@ -142,6 +144,7 @@ class ActionForm(forms.Form):
         for name, entry in action.inputs().items():
             offered = action.choices[name](actor, row) if name in action.choices else None
             self.fields[name] = _form_field(name, entry, action, _with(offered, self.initial.get(name)))
+            self.fields[name].required &= not self._may_be_emptied(name, entry)
         if action.is_destructive and row is not None:
             self.fields[CONFIRMATION] = forms.CharField(
                 label=f"Type “{action.confirms(row)}” to confirm", widget=_text(autocomplete="off")
@@ -170,12 +173,17 @@ class ActionForm(forms.Form):
         given: dict[str, Any] = {}
         for name, entry in self.action.inputs().items():
             value = self.cleaned_data.get(name)
-            if value in ("", None) and not (self.action.is_partial and getattr(entry, "allow_blank", False)):
+            if value in ("", None) and not self._may_be_emptied(name, entry):
                 continue
             given[name] = _words(value) if isinstance(entry, serializers.ListField) else value
         if self.action.takes_reason:
             given[REASON] = self.cleaned_data[REASON]
         return given
+
+    def _may_be_emptied(self, name: str, entry: Any) -> bool:
+        """True for what a change may take away: text, and what was shown with the value that it has."""
+        blank, null = getattr(entry, "allow_blank", False), entry.allow_null and name in self.initial
+        return self.action.is_partial and (blank or null)
 
     def picked(self) -> dict[str, Any]:
         """The arguments of the target that were chosen. The ids are those that the form offered."""
@@ -270,7 +278,7 @@ def _form_field(
     common: dict[str, Any] = {
         "label": _label(name, action),
         "help_text": str(entry.help_text or ""),
-        "required": entry.required and not (action.is_partial and getattr(entry, "allow_blank", False)),
+        "required": entry.required,
         "initial": _first_value(entry),
     }
     if offered is not None or isinstance(entry, serializers.ChoiceField):

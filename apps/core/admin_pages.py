@@ -124,9 +124,10 @@ class ActionPages:
 
     def _done(self, request: HttpRequest, action: actions.Action, row: Any, result: Any) -> HttpResponse:
         subject = action.operation.subject(result)
-        if action.operation.shows_secret:
+        if action.operation.shows_secret and result.secret is not None:
             return self._secret(request, self._asking(request, action, row), result, subject)
-        messages.success(request, f"{action.label}: {subject}. Done, and on record.")
+        told = subject if action.said is None else action.said(result)
+        messages.success(request, f"{action.label}: {told}. Done, and on record.")
         return redirect(self._landing(request, action, row, subject))
 
     def _landing(self, request: HttpRequest, action: actions.Action, row: Any, subject: Any) -> str:

@@ -27,9 +27,33 @@ class FrozenClock:
 _frozen: list[FrozenClock] = []
 
 
+#: What this machine's clock lacks to the one that all processes agree on.
+_offset = timedelta()
+
+
 def now() -> datetime:
     """Return the current time, aware, in UTC."""
-    return _frozen[-1].at if _frozen else datetime.now(UTC)
+    return _frozen[-1].at if _frozen else machine_now() + _offset
+
+
+def machine_now() -> datetime:
+    """What the clock of this machine says, which may be wrong."""
+    return datetime.now(UTC)
+
+
+def agree_on(time: datetime) -> timedelta:
+    """Have `now()` go on from `time`, which is what the database's clock says at this moment. Returns what was lacking.
+
+    For workers: one whose machine is minutes off would run what is not due, or put off what is.
+    """
+    global _offset
+    _offset = time - machine_now()
+    return _offset
+
+
+def held() -> datetime | None:
+    """Where the clock is held; None when it runs, so that a statement takes the database's clock instead."""
+    return _frozen[-1].at if _frozen else None
 
 
 @contextmanager

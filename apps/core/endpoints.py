@@ -7,6 +7,7 @@ operation's keyword arguments; the result is rendered by the operation's output.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, cast
@@ -97,9 +98,10 @@ class OperationView(APIView):
         if method == "POST" and (key := request.headers.get("Idempotency-Key")) is not None:
             operation.require(actor, arguments)
             asked = idempotency.Asked.of(request, key, arguments, operation)
-            return idempotency.answer_once(
-                actor, asked, lambda: cast(HttpResponse, self._answer(operation, actor, arguments, method))
-            )
+            with _made_ready(operation, actor, arguments, asked) as ready:
+                return idempotency.answer_once(
+                    actor, asked, lambda: cast(HttpResponse, self._answer(ready, actor, arguments, method))
+                )
         return self._answer(operation, actor, arguments, method)
 
     def _refuse_other_media(self, request: HttpRequest) -> None:
@@ -114,6 +116,15 @@ class OperationView(APIView):
         self, operation: AnyOperation, actor: Actor, arguments: dict[str, Any], method: str
     ) -> HttpResponseBase:
         return perform(operation, actor, arguments, self.statuses[method]).response()
+
+
+def _made_ready(
+    operation: AnyOperation, actor: Actor, arguments: dict[str, Any], asked: idempotency.Asked
+) -> AbstractContextManager[AnyOperation]:
+    """The operation, prepared outside of the transaction that keeps its answer, unless the answer is there already."""
+    if operation.prepare is None or idempotency.is_answered(actor, asked):
+        return nullcontext(operation)
+    return operation.made_ready(actor, arguments)
 
 
 def acting(request: HttpRequest) -> Actor:

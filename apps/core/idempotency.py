@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import UUID
 
 import orjson
@@ -78,15 +78,28 @@ def answer_once(actor: Actor, asked: Asked, perform: Callable[[], HttpResponse])
     """
     with transaction.atomic():
         _lock(actor, asked)
-        with _enter_home(actor):
-            record = IdempotencyRecord.objects.filter(credential_id=_credential(actor), key=asked.key).first()
-        if record is not None and record.created_at > clock.now() - KEPT_FOR:
+        record = _record(actor, asked)
+        if _is_kept(record):
             return _replay(record, asked)
         answer = _attempt(asked, perform)
         if _is_storable(answer):
             with _enter_home(actor):
                 _store(actor, asked, answer, record)
         return answer
+
+
+def is_answered(actor: Actor, asked: Asked) -> bool:
+    """True when `answer_once` would answer without carrying anything out, as far as one can say beforehand."""
+    return _is_kept(_record(actor, asked))
+
+
+def _record(actor: Actor, asked: Asked) -> IdempotencyRecord | None:
+    with _enter_home(actor):
+        return IdempotencyRecord.objects.filter(credential_id=_credential(actor), key=asked.key).first()
+
+
+def _is_kept(record: IdempotencyRecord | None) -> TypeGuard[IdempotencyRecord]:
+    return record is not None and record.created_at > clock.now() - KEPT_FOR
 
 
 def forget_old() -> int:
@@ -168,8 +181,12 @@ def _replay(record: IdempotencyRecord, asked: Asked) -> HttpResponse:
 
 def _secret_already_shown(named: str, operation: Operation[..., Any]) -> Problem:
     return Conflict(
-        f"This call was carried out before and its answer, which held the secret of {named}, is not kept. "
+        f"This call was carried out before and its answer, which held {_secret_of(named)}, is not kept. "
         "Rotate it, or where nothing can be rotated, call again with another Idempotency-Key.",
         code="secret_already_shown",
         remedy=operation.renewal(named) if operation.renewal else None,
     )
+
+
+def _secret_of(named: str) -> str:
+    return f"the secret of {named}" if named else "a secret"

@@ -10,7 +10,7 @@ decided on and recorded without importing them.
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import update_wrapper
@@ -73,6 +73,8 @@ class Recording:
 
 Gate = Callable[[Actor, "Operation[..., Any]", Mapping[str, Any]], Verdict | None]
 Recorder = Callable[[Actor, "Operation[..., Any]"], AbstractContextManager[Recording]]
+#: Makes ready what an operation needs, from the same arguments, and takes it away again.
+Preparation = Callable[..., AbstractContextManager[Any]]
 
 _operations: dict[str, "Operation[..., Any]"] = {}
 _gates: dict[str, list[Gate]] = {name: [] for name in GATES}
@@ -127,7 +129,14 @@ class Operation(Generic[P, R]):
     names none. One that `redirects` leads to the `url` of its result (302), which is also its body. `streams` is the
     media type of an answer that is sent as it comes: the result's `chunks()`, bytes; `takes` that of a body other than
     JSON, which becomes the argument `body`, bytes too.
-    `subject` picks the resource of record out of the result.
+    `subject` picks the resource of record out of the result. `event` is the type of the event that tells of it, where
+    apps.events.naming would derive an ugly one from the name; `untold` says why none does.
+
+    `prepare` is for what takes long and must not keep a transaction and its locks waiting: reading gigabytes, asking
+    another server. It is called with the actor and the arguments, once the gates let the call through and before its
+    transaction; what its context manager yields becomes the argument `prepared`, and it is left after the transaction.
+    The world may change in between, so the function asks anew, under its locks, whatever it relies on. Nothing that is
+    written there is recorded as the operation, unless by `recorded`.
     """
 
     name: str
@@ -147,6 +156,9 @@ class Operation(Generic[P, R]):
     streams: str = ""
     takes: str = ""
     records_itself: bool = False
+    prepare: Preparation | None = None
+    event: str = ""
+    untold: str = ""
     subject: Callable[[Any], Any] = field(default=lambda result: result)
 
     def __post_init__(self) -> None:
@@ -155,6 +167,13 @@ class Operation(Generic[P, R]):
     def __call__(self, actor: Actor, *args: P.args, **kwargs: P.kwargs) -> R:
         """Decide, then run in one transaction with its record. Raises Refused, or what the function raises."""
         self.require(actor, kwargs)
+        if self.prepare is None:
+            return self._carry_out(actor, *args, **kwargs)
+        with self.prepare(actor, *args, **kwargs) as prepared:
+            kwargs["prepared"] = prepared
+            return self._carry_out(actor, *args, **kwargs)
+
+    def _carry_out(self, actor: Actor, *args: P.args, **kwargs: P.kwargs) -> R:
         if self.risk is Risk.READ:
             return self.function(actor, *args, **kwargs)
         with transaction.atomic():
@@ -162,6 +181,24 @@ class Operation(Generic[P, R]):
                 return self.function(actor, *args, **kwargs)
             with self.recorded(_with_reason(actor, kwargs.get("reason"))) as note:
                 return note(self.function(actor, *args, **kwargs))
+
+    @contextmanager
+    def made_ready(self, actor: Actor, arguments: Mapping[str, Any]) -> Iterator["Operation[P, R]"]:
+        """The operation for one call with `arguments`, prepared already, for whoever calls it inside a transaction.
+
+        What `prepare` refuses is raised by that call, where the edge keeps answers. The gates have to be asked before.
+        """
+        if self.prepare is None:
+            yield self
+            return
+        with ExitStack() as stack:
+            try:
+                prepared = stack.enter_context(self.prepare(actor, **arguments))
+            except Problem as problem:
+                outcome: Preparation = _refusing(problem)
+            else:
+                outcome = _given(prepared)
+            yield replace(self, prepare=outcome)
 
     @contextmanager
     def recorded(self, actor: Actor) -> Iterator[Callable[[R], R]]:
@@ -199,6 +236,17 @@ class Operation(Generic[P, R]):
     def description(self) -> str:
         """The whole docstring."""
         return inspect.getdoc(self.function) or ""
+
+
+def _given(prepared: Any) -> Preparation:
+    return lambda *_args, **_kwargs: nullcontext(prepared)
+
+
+def _refusing(problem: Problem) -> Preparation:
+    def refuse(*_args: Any, **_kwargs: Any) -> AbstractContextManager[Any]:
+        raise problem
+
+    return refuse
 
 
 def _with_reason(actor: Actor, reason: Any) -> Actor:

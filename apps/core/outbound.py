@@ -112,6 +112,19 @@ def fetch(
         return made.request(method, url, headers=dict(headers or {}), data=body)
 
 
+def require_allowed(url: str, *, seconds: float = 2.0) -> None:
+    """Look where `url` leads now, without calling it. A name that nobody knows yet passes: each call looks anew.
+
+    Raises UrlRefused and AddressRefused.
+    """
+    try:
+        request = requests.Request("GET", url).prepare()
+    except (requests.RequestException, ValueError, UnicodeError) as failure:
+        raise UrlRefused(f"{show(url)} cannot be called: {failure}") from None
+    with contextlib.suppress(Unreachable):
+        _Exchange(request, seconds, 0, True).require_allowed()
+
+
 def session(*, seconds: float = SECONDS, max_bytes: int = MAX_BYTES) -> requests.Session:
     """A session of requests that goes out by this client alone. `seconds` bound each call as a whole."""
     return _Session(_Adapter(seconds, max_bytes))
@@ -203,6 +216,10 @@ class _Exchange:
                 # TLS and http.client let go of theirs at moments of their own; the handle stays, for cutting.
                 return self.handle.dup()
         raise Unreachable(f"Nobody answers at {host}, port {port}.")
+
+    def require_allowed(self) -> None:
+        """Resolve the host. Raises AddressRefused and Unreachable."""
+        self._allowed(self.host, int(self.connection.port or 0))
 
     def _allowed(self, host: str, port: int) -> list[IPAddress]:
         try:

@@ -99,6 +99,16 @@ def paginate_values(
     return page, (_write(page[-1], bound) if len(ordered) > limit else None)
 
 
+def sealed_values(values: Sequence[Any], scope: str) -> str:
+    """Return a cursor that holds `values` (texts and numbers), for a list that is no page of a queryset."""
+    return _write(values, f"{scope}|sealed")
+
+
+def opened_values(cursor: str, scope: str) -> list[Any]:
+    """Return what `sealed_values` put into `cursor`. Raises CursorInvalid for another scope's."""
+    return _opened(cursor, f"{scope}|sealed")
+
+
 def _keys(queryset: QuerySet[Any], *, unique: bool) -> list[_Key]:
     names = [str(name) for name in queryset.query.order_by] or ["-id"]
     keys = [_key(queryset.model, name) for name in names]

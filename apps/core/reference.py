@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,11 +46,20 @@ Everything is JSON over HTTP, and each call also exists as a command (`manage.py
   7 limit, 64 bad usage."""
 
 
+_more: dict[str, Callable[[], str]] = {}
+
+
+def register_page(path: str, make: Callable[[], str]) -> None:
+    """Have a room's own page below docs/ generated with the others; `make` returns its text behind the first line."""
+    _more[path] = make
+
+
 @cache
 def pages() -> dict[str, str]:
     """Return the text of every generated file, by path relative to the repository."""
     rooms = _rooms()
     made = {f"docs/reference/{room}.md": _room_page(room, found) for room, found in rooms.items()}
+    made |= {path: f"{_GENERATED}\n\n{make()}" for path, make in _more.items()}
     return {**made, "docs/problems.md": _problems_page(), "docs/commands.md": _commands_page(rooms)}
 
 

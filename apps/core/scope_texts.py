@@ -15,6 +15,8 @@ _GRAVITY = (Risk.READ, Risk.WRITE, Risk.DESTRUCTIVE, Risk.SECRET)
 _VERBS = {
     **dict.fromkeys(("update", "put", "set", "configure"), "change"),
     "activate": "reinstate",
+    "enqueue": "start",
+    **dict.fromkeys(("redrive", "retry"), "run again"),
     "mint": "create",
     "end-sessions": "sign out",
 }
@@ -26,14 +28,19 @@ _NOUNS = {
     "self": "your name and what you may do",
     "invitations": "invitations to an organization",
     "buckets": "places for files and their rules",
+    "deliveries": "what is sent to webhook endpoints",
+    "webhook-endpoints": "addresses that are told what happens",
     "audit": "the record of who did what",
     "policy": "what is allowed, and why",
+    "queues": "queues of background work and their rules",
     "hand-offs": "visits of builders to environments",
     "installation": "the tenants of this installation",
+    "jobs": "work that is done in the background",
     "keys": "API keys",
     "mail-templates": "the texts of mails",
     "members": "members of an organization",
     "oauth-clients": "programs that sign people in",
+    "schedules": "what begins jobs by the clock",
     "sign-in-providers": "providers with whose accounts people sign in",
     "users": "people",
 }
@@ -49,6 +56,9 @@ _STANDARD = {
 
 #: Resources whose operations are no deeds on a thing, so that a list of verbs would say nothing.
 _CHANGING = {"self": "Act on your own account: its password, second factors and sessions"}
+
+#: Scopes of which the verbs of their operations would say less than a sentence does.
+_SAID = {"jobs:work": "Do background work: take jobs, say how far they are, and end them"}
 
 
 class ScopeText(NamedTuple):
@@ -96,6 +106,8 @@ def _gravest(operations: Iterable[Operation[..., object]]) -> str:
 
 
 def _sentence(scope: Scope, covered: Collection[Operation[..., object]]) -> str:
+    if (sentence := _SAID.get(f"{scope.resource}:{scope.action}")) is not None:
+        return sentence
     if scope.resource in _CHANGING and _gravest(covered) != Risk.READ:
         return _CHANGING[scope.resource]
     verbs = sorted({_verb(one) for one in covered}, key=_place)

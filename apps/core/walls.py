@@ -30,6 +30,7 @@ class Declaration:
 
 
 _declared: dict[str, Declaration] = {}
+_filled_by_tenants: dict[str, str] = {}
 
 
 def declare(label: str, declaration: Declaration) -> None:
@@ -59,6 +60,24 @@ def unwalled(why: str, *, append_only: bool = False, kept: tuple[str, ...] = ())
         return model
 
     return mark
+
+
+def filled_by_tenants(column: str) -> Callable[[M], M]:
+    """Let tenants put rows into a registry table, each under its own schema's name in `column`, and do nothing else.
+
+    Such rows get keys made here: a tenant's role cannot read back what it wrote.
+    """
+
+    def mark(model: M) -> M:
+        _filled_by_tenants[model._meta.label_lower] = column
+        return model
+
+    return mark
+
+
+def column_filled_by_tenants(model: type[Model]) -> str | None:
+    """The column of a registry table in which a tenant names itself; None where it writes nothing."""
+    return _filled_by_tenants.get(model._meta.label_lower)
 
 
 def declaration_of(model: type[Model]) -> Declaration | None:

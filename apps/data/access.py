@@ -47,9 +47,8 @@ def rules_of(collection: Collection) -> dict[str, list[str]]:
 
 def person_of(actor: Actor) -> UUID | None:
     """The person of this tenant who acts, or on whose behalf somebody does; None where there is none."""
-    if actor.on_behalf_of is not None:
-        return actor.on_behalf_of.id if actor.on_behalf_of.kind is PrincipalKind.USER else None
-    return actor.principal.id if actor.kind is PrincipalKind.USER and not actor.is_away else None
+    whom = actor.stands_for
+    return whom.id if whom is not None and whom.kind is PrincipalKind.USER else None
 
 
 def reach(actor: Actor, collection: Collection, verb: Verb) -> Reach:

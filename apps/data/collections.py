@@ -278,7 +278,13 @@ def list_versions(actor: Actor, *, collection: str) -> Any:
     return told(actor, SchemaVersion.objects.filter(collection=named(collection)).order_by("-number"))
 
 
-@operation("collections.advance", scope="collections:write", risk=Risk.WRITE, output=forms.CollectionOutput)
+@operation(
+    "collections.advance",
+    scope="collections:write",
+    risk=Risk.WRITE,
+    output=forms.CollectionOutput,
+    untold="it carries on what another operation began, and told of",
+)
 def advance_collection(actor: Actor, *, collection: str) -> Collection:
     """Carry on what is under way, for a few seconds: building indexes, checking and changing records.
 

@@ -151,6 +151,7 @@ def update_record(
     input=forms.RecordReplacement,
     output=forms.RecordOutput,
     versioned=True,
+    event="record.updated",
 )
 def replace_record(
     actor: Actor,
@@ -199,6 +200,7 @@ def purge_record(actor: Actor, *, collection: str, record_id: UUID) -> Record:
     input=forms.UpsertInput,
     output=forms.UpsertOutput,
     subject=lambda outcome: outcome.record,
+    event="record.{action}",
 )
 def upsert_record(actor: Actor, *, collection: str, by: str, data: dict[str, Any]) -> Outcome:
     """Change the record that has this value in a unique field, or make one."""
@@ -236,6 +238,7 @@ class Batch:
     input=forms.BulkInput,
     output=forms.BulkOutput,
     subject=lambda batch: batch.collection,
+    event="record.bulk_written",
 )
 def write_records(
     actor: Actor, *, collection: str, items: Sequence[Mapping[str, Any]], atomic: bool = False

@@ -114,6 +114,7 @@ class Imported:
     takes=MEDIA_TYPE,
     output=forms.ImportOutput,
     subject=lambda imported: imported.collection,
+    event="record.bulk_written",
 )
 def import_records(actor: Actor, *, collection: str, body: bytes) -> Imported:
     """Take records as lines of JSON, up to 5,000 in a call; a line is what an export gives, of which `data` is needed.

@@ -96,7 +96,9 @@ def transfer_organization(
     return new.apply({"role": "owner"})
 
 
-@operation("organizations.leave", scope="self:write", risk=Risk.DESTRUCTIVE, anywhere=True)
+@operation(
+    "organizations.leave", scope="self:write", risk=Risk.DESTRUCTIVE, anywhere=True, event="member.left"
+)
 def leave_organization(actor: Actor, *, organization_id: UUID) -> Membership:
     """Leave an organization. Your keys in it, and what you minted there, are revoked.
 

@@ -41,6 +41,7 @@ class Tenant(Identified, TenantMixin):  # type: ignore[misc, django-manager-miss
     state = models.CharField(max_length=16, choices=TenantState, default=TenantState.SPARE)
     fingerprint = models.CharField(max_length=64, help_text="What this schema was built from")
     owner_organization_id = models.UUIDField(null=True, help_text="The console's organization that owns it")
+    events_kept_days = models.PositiveIntegerField(default=30, help_text="How long its event log goes back")
     created_at = models.DateTimeField(db_default=Now())
     deleted_at = models.DateTimeField(null=True)
 

@@ -14,7 +14,7 @@ from django.db import connections, transaction
 from psycopg import sql
 
 from apps.tenancy.backend.base import DatabaseWrapper, Wall
-from apps.tenancy.walls import organization_role, registry_role, tenant_role
+from apps.tenancy.walls import organization_role, registry_role, tenant_role, tenants_role
 
 #: Held while roles or the blueprint are made, so that two installers do not meet ("pmok" as a number).
 INSTALL_LOCK = 0x706D6F6B
@@ -38,9 +38,10 @@ def owner_transaction(schema: str = "") -> Iterator[Any]:
         connection.stand_in(before)
 
 
-def run(cursor: Any, statement: str, **names: str) -> None:
-    """Execute DDL in which each `{name}` is replaced by the quoted identifier of that name."""
-    cursor.execute(sql.SQL(statement).format(**{key: sql.Identifier(name) for key, name in names.items()}))
+def run(cursor: Any, statement: str, **names: str | sql.Literal) -> None:
+    """Execute DDL in which each `{name}` is replaced by the quoted identifier, or the literal, of that name."""
+    parts = {key: sql.Identifier(name) if isinstance(name, str) else name for key, name in names.items()}
+    cursor.execute(sql.SQL(statement).format(**parts))
 
 
 def login_role() -> str:
@@ -60,20 +61,31 @@ def ensure_role(cursor: Any, role: str) -> None:
 
 
 def ensure_tenant_roles(cursor: Any, schema: str) -> None:
-    """The two roles of a tenant."""
-    ensure_role(cursor, tenant_role(schema))
-    ensure_role(cursor, organization_role(schema))
+    """The two roles of a tenant, as members of the group of all tenants' roles."""
+    names = {"tenant": tenant_role(schema), "org": organization_role(schema)}
+    for role in names.values():
+        ensure_role(cursor, role)
+    run(cursor, "grant {group} to {tenant}, {org}", group=tenants_role(), **names)
 
 
 def ensure_registry_role(cursor: Any) -> None:
-    """The registry's role; the login may connect and nothing else."""
+    """The registry's role, and the group of tenants' roles; the login may connect and nothing else."""
     ensure_role(cursor, registry_role())
+    _ensure_group(cursor)
     database = str(settings.DATABASES["owner"]["NAME"])
     # A temporary table would stand before the tables of every tenant that the connection serves later.
     run(cursor, "revoke temporary on database {database} from public", database=database)
     run(cursor, "grant connect on database {database} to {login}", database=database, login=login_role())
     run(cursor, "revoke all on schema public from public")
-    run(cursor, "grant usage on schema public to {login}, {role}", login=login_role(), role=registry_role())
+    roles = {"login": login_role(), "role": registry_role(), "group": tenants_role()}
+    run(cursor, "grant usage on schema public to {login}, {role}, {group}", **roles)
+
+
+def _ensure_group(cursor: Any) -> None:
+    """The group of all tenants' roles, which nobody assumes by itself: the login is no member."""
+    cursor.execute("select 1 from pg_roles where rolname = %s", [tenants_role()])
+    if cursor.fetchone() is None:
+        run(cursor, "create role {role} nologin", role=tenants_role())
 
 
 def drop_schema(schema: str) -> None:

@@ -15,11 +15,12 @@ from django.apps import apps
 from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import Field, Model
+from psycopg import sql
 
-from apps.core.walls import Declaration, declaration_of, is_registry
+from apps.core.walls import Declaration, column_filled_by_tenants, declaration_of, is_registry
 from apps.tenancy.owner import login_role, run
 from apps.tenancy.routers import UNUSED_MODELS
-from apps.tenancy.walls import organization_role, registry_role, tenant_role
+from apps.tenancy.walls import organization_role, registry_role, tenant_role, tenants_role
 
 #: The organization of the actor, as the policies read it: wrapped in a sub-select, or the planner asks once per row.
 _ACTING = "(select nullif(current_setting('app.org', true), '')::uuid)"
@@ -129,7 +130,10 @@ def _keep_columns(cursor: Any, model: type[Model], kept: tuple[str, ...], names:
 
 
 def raise_registry_walls(cursor: Any) -> None:
-    """The login reads the registry, the registry role writes it, and nobody else comes near. Repeatable."""
+    """The login reads the registry, the registry role writes it, and nobody else comes near. Repeatable.
+
+    Except for the tables into which a tenant may put rows of its own.
+    """
     names = {"login": login_role(), "registry": registry_role()}
     run(cursor, "grant usage on all sequences in schema public to {registry}", **names)
     for model in models_of("public"):
@@ -144,3 +148,26 @@ def raise_registry_walls(cursor: Any) -> None:
         )
         if model._meta.label_lower in LOGIN_WRITES:
             run(cursor, "grant insert, update on public.{table} to {login}", table=table, **names)
+        if column := column_filled_by_tenants(model):
+            _let_tenants_fill(cursor, table, _column(model, column))
+
+
+def _let_tenants_fill(cursor: Any, table: str, column: str) -> None:
+    """Let a tenant's two roles insert rows that name its own schema in `column`; they read and change none."""
+    names = {"login": login_role(), "registry": registry_role(), "tenants": tenants_role()}
+    run(
+        cursor,
+        "alter table public.{table} enable row level security;"
+        "drop policy if exists registry_wall on public.{table};"
+        "drop policy if exists login_wall on public.{table};"
+        "drop policy if exists tenants_wall on public.{table};"
+        "create policy registry_wall on public.{table} to {registry} using (true) with check (true);"
+        "create policy login_wall on public.{table} for select to {login} using (true);"
+        "create policy tenants_wall on public.{table} for insert to {tenants}"
+        " with check ({prefix} || {column} in (current_user::text, regexp_replace(current_user, '_org$', '')));"
+        "grant insert on public.{table} to {tenants}",
+        table=table,
+        column=column,
+        prefix=sql.Literal(f"{settings.PACKMULE_ROLE_PREFIX}_"),
+        **names,
+    )

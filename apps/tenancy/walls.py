@@ -4,8 +4,8 @@ Three edges enter a tenant: HTTP middleware, the worker's middleware and command
 whatever wall stands, and only `registry` (keys, domains, claiming a tenant) steps out of it for a moment.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, Protocol, cast
 from uuid import UUID
 
@@ -48,6 +48,11 @@ def organization_role(schema_name: str) -> str:
 def registry_role() -> str:
     """The narrow role that writes the registry and can reach no tenant."""
     return f"{settings.PACKMULE_ROLE_PREFIX}_registry"
+
+
+def tenants_role() -> str:
+    """The group of all tenants' roles: what every tenant may do in the registry is granted to it."""
+    return f"{settings.PACKMULE_ROLE_PREFIX}_tenants"
 
 
 def _connection() -> DatabaseWrapper:
@@ -99,16 +104,40 @@ def whole_tenant() -> Any:
     return enter(here.tenant)
 
 
+def reaching(organizations: Collection[UUID | None]) -> AbstractContextManager[None]:
+    """Stand where rows of all these organizations may be written; None among them is the tenant itself.
+
+    Whoever stands there already stays. Raises RuntimeError outside of a tenant.
+    """
+    here = _connection().wall
+    if here.schema and here.role == tenant_role(here.schema):
+        return nullcontext()
+    only = next(iter(organizations)) if len(set(organizations)) == 1 else None
+    wall: AbstractContextManager[None] = whole_tenant() if only is None else within(only)
+    return wall
+
+
 def outside() -> Any:
     """Stand outside of every tenant as the bare login role, which can only read the registry."""
     return _standing_in(OUTSIDE, None)
 
 
 @contextmanager
-def registry() -> Iterator[None]:
-    """Write the registry: the registry role, in one transaction (the caller's, where there is one)."""
-    with transaction.atomic(), _standing_in(Wall(role=registry_role()), None):
+def registry(*, savepoint: bool = True) -> Iterator[None]:
+    """Write the registry: the registry role, in one transaction (the caller's, where there is one).
+
+    Without a savepoint, a failure in here undoes the whole of the caller's transaction.
+    """
+    with transaction.atomic(savepoint=savepoint), _standing_in(Wall(role=registry_role()), None):
         yield
+
+
+def registry_statement() -> Any:
+    """Stand in the registry's role for one statement, which is a transaction of its own where there is none.
+
+    A context manager. For what is done a thousand times a second: beginning and ending a transaction costs as much.
+    """
+    return _standing_in(Wall(role=registry_role()), None)
 
 
 def current_tenant() -> TenantRef:

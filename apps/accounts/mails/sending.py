@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from email.utils import formataddr, parseaddr
-from functools import partial
 from typing import Any
 
 from allauth.core import context as allauth_context
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
-from django.db import connection, transaction
+from django.db import connection
 
 from apps.accounts.mails import store
 from apps.accounts.mails.kinds import KINDS
 from apps.accounts.mails.rendering import template_of, values_for, write
+from apps.core.commits import after_commit
 
 logger = logging.getLogger("packmule.mail")
 
@@ -39,7 +39,7 @@ def send(kind: str, to: str, context: Mapping[str, Any]) -> None:
     mail.attach_alternative(written.html, "text/html")
     mail.tenant_name = str(getattr(connection.tenant, "name", ""))  # type: ignore[attr-defined]
     request_id = str(getattr(allauth_context.request, "request_id", "-"))
-    transaction.on_commit(partial(_hand_over, mail, kind, request_id), robust=True)
+    after_commit(_hand_over, mail, kind, request_id)
 
 
 def from_header(sender_name: str) -> str:

@@ -101,6 +101,7 @@ def get_mail_template(actor: Actor, *, kind: str) -> Text:
     input=forms.MailTemplateInput,
     output=forms.MailTemplateOutput,
     versioned=True,
+    event="mail_template.updated",
 )
 def put_mail_template(
     actor: Actor, /, *, kind: str, expected_version: int | None = None, **texts: str

@@ -96,7 +96,9 @@ def _refuse(_actor: Actor, *, client: Client, wanted: Collection[str]) -> Any:  
 
 #: What is done on a page by the person themselves. There is no route to it: an agent cannot consent.
 GIVE = Operation("oauth_grants.give", Scope("self", "grants"), Risk.SECRET, _give)
-REFUSE = Operation("oauth_grants.refuse", Scope("self", "grants"), Risk.WRITE, _refuse)
+REFUSE = Operation(
+    "oauth_grants.refuse", Scope("self", "grants"), Risk.WRITE, _refuse, untold="nothing was given or taken"
+)
 
 
 def may_consent(actor: Actor | None) -> bool:

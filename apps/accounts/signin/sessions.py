@@ -83,6 +83,7 @@ def revoke_session(actor: Actor, *, session_id: UUID) -> User:
     output=forms.EndedOutput,
     anywhere=True,
     subject=lambda ended: ended.user,
+    event="session.revoked",
 )
 def revoke_other_sessions(actor: Actor) -> Ended:
     """End all your sessions but the one that calls; with a key, all of them."""

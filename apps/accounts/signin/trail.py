@@ -29,7 +29,7 @@ def session_id(token: str) -> UUID:
     return UUID(bytes=hashlib.sha256(token.encode()).digest()[:16])
 
 
-@operation("users.sign_up", scope=_SCOPE, risk=Risk.WRITE)
+@operation("users.sign_up", scope=_SCOPE, risk=Risk.WRITE, event="user.signed_up")
 def sign_up(_actor: Actor, *, made: Made) -> User:
     """Make an account for oneself, on the pages of sign-up or through allauth's API."""
     return made()
@@ -41,7 +41,13 @@ def start_session(_actor: Actor, *, made: Made) -> User:
     return made()
 
 
-@operation("sessions.refuse", scope=_SCOPE, risk=Risk.WRITE, publishable=True)
+@operation(
+    "sessions.refuse",
+    scope=_SCOPE,
+    risk=Risk.WRITE,
+    publishable=True,
+    untold="an attempt that failed changes nothing, and anybody can make any number of them",
+)
 def refuse_session(_actor: Actor, *, made: Made) -> User:
     """Turn away somebody who tried to sign in as a person that there is, with a wrong password or code."""
     return made()

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.accounts.models import Agent, User
+from apps.audit import recorder
 from apps.audit.changes import MAX_CHANGES, collecting, current_collector
 from apps.audit.models import Event, Touch
 from apps.audit.tracked import tenant_models
@@ -201,8 +202,11 @@ def test_what_a_person_without_organization_does_to_themselves_belongs_to_the_te
         assert event.changes[0]["fields"] == {"name": ["stranger", "Known"]}
 
 
-def test_what_an_organizations_actor_does_is_written_where_it_stands(space: Space) -> None:
+def test_what_an_organizations_actor_does_is_written_where_it_stands(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
     actor = person(space, "north")
+    monkeypatch.setattr(operations, "_recorders", [recorder.record])
     with walls.enter(space.ref, space.parties["north"].uuid):
         with CaptureQueriesContext(connection) as sent:
             does(rename)(actor, slug="north", name="Changed")
@@ -212,6 +216,7 @@ def test_what_an_organizations_actor_does_is_written_where_it_stands(space: Spac
 
 def test_recording_costs_two_statements_of_a_change(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
     actor = person(space, "north")
+    monkeypatch.setattr(operations, "_recorders", [recorder.record])
     with walls.enter(space.ref, space.parties["north"].uuid):
         with CaptureQueriesContext(connection) as recorded:
             does(rename)(actor, slug="north", name="One")

@@ -40,8 +40,9 @@ _WITHIN = Way(
     sends=lambda row: {"organization": row.public_id},
     only="environment",
 )
-#: The menu: title, and model, name and icon of each entry. What has no admin is left out.
-_MENU = (
+#: The menu: title, and model, name and icon of each entry, and its page where that is not the list. What has no admin
+#: is left out.
+_MENU: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     (
         "Customers",
         (
@@ -63,6 +64,15 @@ _MENU = (
         ),
     ),
     (
+        "Work",
+        (
+            ("jobs_job", "Jobs overview", "monitoring", "jobs_job_overview"),
+            ("jobs_job", "Jobs", "work_history"),
+            ("jobs_queue", "Queues", "low_priority"),
+            ("jobs_schedule", "Schedules", "schedule"),
+        ),
+    ),
+    (
         "Who acts",
         (
             ("accounts_agent", "Agents", "smart_toy"),
@@ -72,7 +82,12 @@ _MENU = (
     ),
     (
         "Record",
-        (("audit_event", "Timeline", "history"), ("apikeys_handoff", "Hand-offs", "door_open")),
+        (
+            ("audit_event", "Timeline", "history"),
+            ("events_event", "Events", "bolt"),
+            ("events_eventtype", "Event types", "category"),
+            ("apikeys_handoff", "Hand-offs", "door_open"),
+        ),
     ),
 )
 _COUNTED = (
@@ -171,8 +186,8 @@ def _customer(shown: str) -> Organization:
     return found
 
 
-def _item(model: str, title: str, icon: str) -> Context:
-    return {"title": title, "icon": icon, "link": _list(model)}
+def _item(model: str, title: str, icon: str, shown: str = "") -> Context:
+    return {"title": title, "icon": icon, "link": reverse(f"admin:{shown}") if shown else _list(model)}
 
 
 def _list(model: str) -> str:

@@ -43,6 +43,7 @@ class Opened:
     shows_secret=True,
     records_itself=True,
     subject=lambda opened: opened.hand_off,
+    event="hand_off.started",
 )
 def open_environment(
     actor: Actor,

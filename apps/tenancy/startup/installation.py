@@ -33,6 +33,7 @@ class Wishes:
     workers: int
     prefix: str
     manage: Path
+    stream_port: int = 0
 
 
 def outcome(wishes: Wishes, ready: Callable[[dict[str, Any]], None]) -> tuple[int, str]:
@@ -59,13 +60,16 @@ def run(wishes: Wishes, ready: Callable[[dict[str, Any]], None]) -> None:
         patience = _RECOVERY if data.recovering else 0.0
         with (
             listening.held(wishes.host, wishes.port, patience=patience) as address,
+            listening.held(
+                wishes.host, wishes.stream_port, patience=patience, option="--stream-port"
+            ) as streams,
             Supervisor() as supervisor,
         ):
             data.announce(port=address.port)
-            env = _environment(wishes, data, address)
+            env = _environment(wishes, data, address) | {"PACKMULE_STREAM_PORT": str(streams.port)}
             _database(supervisor, wishes, data, env)
             facts = _prepare(supervisor, wishes, data, env)
-            _serve(supervisor, wishes, address, env)
+            _serve(supervisor, wishes, address, streams, env)
             ready(_summary(facts, data, address))
             supervisor.watch()
 
@@ -111,16 +115,36 @@ def _prepare(
     return facts
 
 
-def _serve(supervisor: Supervisor, wishes: Wishes, address: listening.Address, env: dict[str, str]) -> None:
-    listen = ["--host", address.host, "--port", str(address.port), "--workers", str(wishes.workers)]
-    worker = Slot("worker", _manage(wishes, "worker"), env, grace=2.0)
-    web = Slot(
-        "web", _manage(wishes, "serve", *listen), env, ready=lambda: address.answers("/readyz"), grace=3.5
-    )
+def _serve(
+    supervisor: Supervisor,
+    wishes: Wishes,
+    address: listening.Address,
+    streams: listening.Address,
+    env: dict[str, str],
+) -> None:
+    web = _web(wishes, address, env)
+    stream = _stream(wishes, streams, env)
     with _step("Starting web and worker"):
-        supervisor.launch(worker)
+        supervisor.launch(Slot("worker", _manage(wishes, "worker"), env, grace=4.5))
+        supervisor.launch(stream)
         supervisor.launch(web)
         supervisor.await_ready(web, _READY_WITHIN)
+        supervisor.await_ready(stream, _READY_WITHIN)
+
+
+def _web(wishes: Wishes, address: listening.Address, env: dict[str, str]) -> Slot:
+    command = _manage(wishes, "serve", *_listening_on(address), "--workers", str(wishes.workers))
+    return Slot("web", command, env, ready=lambda: address.answers("/readyz"), grace=3.5)
+
+
+def _stream(wishes: Wishes, address: listening.Address, env: dict[str, str]) -> Slot:
+    """The streaming process. Nothing is lost with it, so that it gets a short grace: all of them have ten seconds."""
+    command = _manage(wishes, "stream", *_listening_on(address))
+    return Slot("stream", command, env, ready=lambda: address.answers("/healthz"), grace=1.0)
+
+
+def _listening_on(address: listening.Address) -> list[str]:
+    return ["--host", address.host, "--port", str(address.port)]
 
 
 def _manage(wishes: Wishes, *words: str) -> list[str]:

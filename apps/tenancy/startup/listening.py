@@ -39,11 +39,12 @@ class Address:
 
 
 @contextmanager
-def held(host: str, port: int, *, patience: float) -> Iterator[Address]:
+def held(host: str, port: int, *, patience: float, option: str = "--port") -> Iterator[Address]:
     """Hold `port` (0: a free one) of `host` while the block runs, so that nobody else gets it; the web
     server may.
 
-    A port in use is tried again for `patience` seconds. Raises CannotStart.
+    A port in use is tried again for `patience` seconds. Raises CannotStart, which names the `option` by which another
+    one is chosen.
     """
     family, address = _resolve(host, port)
     limit = time.monotonic() + patience
@@ -55,7 +56,7 @@ def held(host: str, port: int, *, patience: float) -> Iterator[Address]:
         except OSError as problem:
             holder.close()
             if problem.errno != errno.EADDRINUSE or time.monotonic() > limit:
-                raise _refusal(problem, host, port) from None
+                raise _refusal(problem, host, port, option) from None
             time.sleep(0.1)
     try:
         yield Address(address[0], holder.getsockname()[1])
@@ -83,14 +84,17 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int
     return family, (str(found[0]), port)
 
 
-def _refusal(problem: OSError, host: str, port: int) -> CannotStart:
+def _refusal(problem: OSError, host: str, port: int, option: str) -> CannotStart:
     if problem.errno == errno.EADDRINUSE:
+        make = "; make up PORT=8421" if option == "--port" else ""
         return CannotStart(
             f"Port {port} on {host} is in use by another program. "
-            "Choose another with --port (0 takes any free one; make up PORT=8421).",
+            f"Choose another with {option} (0 takes any free one{make}).",
             CONFLICT,
         )
     if problem.errno == errno.EACCES:
-        return CannotStart(f"This account may not listen on port {port}: choose one above 1023 with --port.")
+        return CannotStart(
+            f"This account may not listen on port {port}: choose one above 1023 with {option}."
+        )
     reason = os.strerror(problem.errno or errno.EIO)
     return CannotStart(f"Cannot listen on {host}, port {port}: {reason}.", BAD_USAGE)

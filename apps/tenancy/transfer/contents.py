@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 from django.apps import apps
 from django.db.models import AutoField, CharField, Field, Model, TextField
 
+from apps.tenancy.models import Tenant
 from apps.tenancy.schema import models_of
 
 _left_out = {
@@ -94,7 +95,9 @@ class Blobs(Protocol):
 
 
 _registry: dict[str, RegistryRows] = {}
+_made_anew: dict[str, set[str]] = {}
 _blobs: list[Blobs] = []
+_after_import: list[Callable[[Tenant], None]] = []
 
 
 def leave_out(label: str, why: str) -> None:
@@ -102,9 +105,26 @@ def leave_out(label: str, why: str) -> None:
     _left_out[label] = why
 
 
+def make_anew(label: str, column: str) -> None:
+    """Say that a column of the model `label` stays behind: the database that takes the rows fills it by its default."""
+    _made_anew.setdefault(label, set()).add(column)
+
+
 def carry_registry(rows: RegistryRows) -> None:
     """Carry rows of the registry with their tenant."""
     _registry[rows.label] = rows
+
+
+def after_import(work: Callable[[Tenant], None]) -> None:
+    """Call `work` with each tenant that was imported, in the transaction that puts it in service."""
+    if work not in _after_import:
+        _after_import.append(work)
+
+
+def arrived(tenant: Tenant) -> None:
+    """Tell everybody that `tenant` was imported."""
+    for work in _after_import:
+        work(tenant)
 
 
 def register_blobs(blobs: Blobs) -> None:
@@ -146,10 +166,11 @@ def _name(model: type[Model]) -> str:
 
 def _table(model: type[Model], said: Mapping[str, str] | None = None) -> Table:
     fields = cast("Sequence[Field[Any, Any]]", model._meta.local_concrete_fields)
+    anew = _made_anew.get(model._meta.label_lower, set())
     counted = [str(one.column) for one in fields if isinstance(one, AutoField)]
     return Table(
         name=model._meta.db_table.removeprefix('"public".').strip('"'),
-        columns=tuple(sorted(str(one.column) for one in fields if one.column)),
+        columns=tuple(sorted(str(one.column) for one in fields if one.column and one.column not in anew)),
         order=tuple(
             (str(key.column), isinstance(key, CharField | TextField)) for key in model._meta.pk_fields
         ),

@@ -55,6 +55,7 @@ class Manifest:
     name: str
     kind: str
     protected: bool
+    events_kept_days: int
     fingerprint: str
     made_at: str
     tables: Mapping[str, Part]
@@ -97,6 +98,7 @@ class Manifest:
                 "name": self.name,
                 "kind": self.kind,
                 "protected": self.protected,
+                "events_kept_days": self.events_kept_days,
             },
             "fingerprint": self.fingerprint,
             "made_at": self.made_at,
@@ -142,7 +144,7 @@ def _parsed(document: Mapping[str, Any]) -> Manifest:
     }
     _require_names(document, names | {"left_out", "root"})
     tenant, blobs = _mapping(document["tenant"]), _mapping(document["blobs"])
-    _require_names(tenant, {"id", "name", "kind", "protected"})
+    _require_names(tenant, {"id", "name", "kind", "protected", "events_kept_days"})
     _require_names(blobs, {"count", "bytes", "sha256"})
     if document["format"] != FORMAT:
         raise ValueError(f"its format is {show(document['format'])}")
@@ -152,6 +154,7 @@ def _parsed(document: Mapping[str, Any]) -> Manifest:
         name=_typed(tenant["name"], str),
         kind=_typed(tenant["kind"], str),
         protected=_typed(tenant["protected"], bool),
+        events_kept_days=_count(tenant["events_kept_days"]),
         fingerprint=_typed(document["fingerprint"], str),
         made_at=_typed(document["made_at"], str),
         tables=_parts(document["tables"]),

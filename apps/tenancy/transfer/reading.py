@@ -55,6 +55,7 @@ def loaded(root: Path, manifest: Manifest, *, name: str, data_keys: list[DataKey
             kind=manifest.kind,
             name=name,
             protected=manifest.protected,
+            events_kept_days=manifest.events_kept_days,
             fingerprint=manifest.fingerprint,
             state=TenantState.IMPORTING,
         )

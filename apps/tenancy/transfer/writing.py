@@ -95,6 +95,7 @@ def _manifest(
         name=tenant.name,
         kind=tenant.kind,
         protected=tenant.protected,
+        events_kept_days=tenant.events_kept_days,
         fingerprint=tenant.fingerprint,
         made_at=timestamp(clock.now()),
         tables=tables,

@@ -31,7 +31,7 @@ Ctrl-C stops everything; the data stays.
 
 
 class Command(BaseCommand):
-    """Start Postgres, web and worker, watch them, and stop them on SIGTERM or Ctrl-C."""
+    """Start Postgres, web, worker and streams, watch them, and stop them on SIGTERM or Ctrl-C."""
 
     help = (
         "Start the whole installation and serve until SIGTERM or Ctrl-C. "
@@ -49,6 +49,9 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on; default: %(default)s")
         parser.add_argument(
             "--port", type=_port, default=8420, help="0 takes a free one; default: %(default)s"
+        )
+        parser.add_argument(
+            "--stream-port", type=_port, default=0, help="of the streams; 0 takes a free one, as without it"
         )
         parser.add_argument("--workers", type=_count, default=2, help="web processes; default: %(default)s")
 
@@ -75,6 +78,7 @@ class Command(BaseCommand):
             workers=options["workers"],
             prefix=settings.PACKMULE_ROLE_PREFIX,
             manage=settings.BASE_DIR / "manage.py",
+            stream_port=options["stream_port"],
         )
         code, sentence = installation.outcome(
             wishes, self._print_json if options["json"] else self._print_screen

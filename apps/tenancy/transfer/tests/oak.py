@@ -29,7 +29,7 @@ from apps.core import clock
 from apps.core.scopes import Scopes
 from apps.orgs.models import Membership, Organization
 from apps.storage import stores
-from apps.storage.tests.parcels import make_bucket, uploaded
+from apps.storage.tests.parcels import announce, make_bucket, uploaded
 from apps.tenancy.models import Tenant
 from apps.tenancy.owner import drop_schema, owner_transaction, run
 from apps.tenancy.provisioning import claim
@@ -72,6 +72,7 @@ def grown(world: World) -> Oak:
     _records(api)
     make_bucket(oak.space)
     oak.file = uploaded(oak.space, api)
+    assert announce(api, name="on its way").status == 201
     return oak
 
 
@@ -126,6 +127,7 @@ def fell(world: World) -> None:
             "delete from audit_touch where event_id in (select id from audit_event where edge = 'command')"
         )
         cursor.execute("delete from audit_event where edge = 'command'")
+        cursor.execute("delete from events_event")
 
 
 def lying(schema: str) -> list[str]:

@@ -109,6 +109,14 @@ def with_other_bytes(key: str) -> Harm:
     return harm
 
 
+def bytes_named_twice(archive: Path) -> None:
+    """An open upload under the key where a version's bytes lie: giving it up would delete them."""
+    columns = manifest_of(archive)["tables"]["storage_fileversion"]["columns"]
+    row = (archive / VERSIONS).read_text().rstrip("\n").split("\t")
+    again = dict(zip(columns, row, strict=True)) | {"id": str(uuid7()), "number": "2", "status": "pending"}
+    add(VERSIONS, "\t".join(again[name] for name in columns) + "\n")(archive)
+
+
 def of_another_tenant(name: str) -> Harm:
     """Rows of the registry that name another tenant."""
 
@@ -167,6 +175,7 @@ FORGERIES: dict[str, tuple[Harm, str]] = {
     "another tenant's bytes": (with_other_bytes("t_01k00000000000000000000000/x/y/z"), "not this tenant's"),
     "bytes above the store": (with_other_bytes("../../etc/passwd"), "not this tenant's"),
     "bytes beside the tenant's": (with_other_bytes("{tenant}/../x"), "not this tenant's"),
+    "bytes that two rows name": (bytes_named_twice, "storage_version_own_blob"),
     "a row whose bytes are not listed": (
         lambda archive: (archive / "blobs.ndjson").write_text(""),
         "different things",

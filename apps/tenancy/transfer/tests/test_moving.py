@@ -71,6 +71,14 @@ def test_keys_and_files_work_where_it_arrives(moved: Oak) -> None:
     assert list(hosts) == ["production--oak.localhost"], "its old host stays behind"
 
 
+def test_what_is_counted_of_files_is_right_where_it_arrives(moved: Oak) -> None:
+    root = Api(moved.space.root_key)
+    (counted,) = root.get("/v1/storage/usage")["data"]
+    figures = ("bytes", "files", "reserved_bytes", "open_uploads")
+    assert [counted[name] for name in figures] == [len(PNG), 1, len(PNG), 1]
+    assert root.post("/v1/storage/reconcile")["data"] == []
+
+
 def test_who_was_stopped_stays_stopped(moved: Oak) -> None:
     assert Api(moved.agent_key).get("/v1/whoami").status == 401
 
@@ -225,7 +233,7 @@ def test_bytes_that_are_not_as_their_row_says_stop_the_export(
 ) -> None:
     grown = oak.grown(growing)
     with enter(grown.space.ref):
-        key = FileVersion.objects.get().blob
+        key = FileVersion.objects.stored().get().blob
     stores.store().delete([key])
     if wrong:
         stores.store().put(key, BytesIO(wrong))
