@@ -20,6 +20,7 @@ _TONES = {Visibility.PUBLIC: "warn", Visibility.PRIVATE: "info"}
 #: What a form can hold; presets are written by the API.
 _RULES = ("visibility", "max_size", "content_types", "retention_days", "quota_bytes", "versions_kept")
 _MOST_SHOWN = 50
+_FIGURES = ("Bytes", "Files", "Announced", "Open uploads")
 
 
 def _bytes(number: int | None) -> str:
@@ -96,7 +97,11 @@ def _usage_of(actor: Actor, row: Bucket) -> list[list[Any]]:
     found = (
         Usage.objects.visible_to(actor).filter(bucket=row).select_related("organization").order_by("-bytes")
     )
-    return [[_whose(one), _bytes(one.bytes), one.files] for one in found[:_MOST_SHOWN]]
+    return [[_whose(one), *_figures(one)] for one in found[:_MOST_SHOWN]]
+
+
+def _figures(one: Usage) -> list[Any]:
+    return [_bytes(one.bytes), one.files, _bytes(one.reserved_bytes), one.open_uploads]
 
 
 def _whose(row: Usage) -> Any:
@@ -105,9 +110,7 @@ def _whose(row: Usage) -> Any:
 
 def _usage_of_organization(actor: Actor, row: Organization) -> list[list[Any]]:
     found = Usage.objects.visible_to(actor).filter(organization_id=row.pk).select_related("bucket")
-    return [
-        [link(one.bucket), _bytes(one.bytes), one.files] for one in found.order_by("-bytes")[:_MOST_SHOWN]
-    ]
+    return [[link(one.bucket), *_figures(one)] for one in found.order_by("-bytes")[:_MOST_SHOWN]]
 
 
 act_above(
@@ -130,16 +133,19 @@ act_on(
         fields=_RULES,
     ),
     Action(
-        buckets.empty_bucket, "Empty", "Every file of every organization in it is gone for good.", _bucket
+        buckets.empty_bucket,
+        "Empty",
+        "Every file of every organization in it is gone for good, up to 1000 at a time.",
+        _bucket,
     ),
     Action(buckets.delete_bucket, "Delete", "It has to be empty.", _bucket),
 )
 relate(
     Bucket,
-    Related("Stored here", ("Organization", "Bytes", "Files"), _usage_of, "Nothing yet."),
+    Related("Stored here", ("Organization", *_FIGURES), _usage_of, "Nothing yet."),
     Related("Newest files", admin_files.COLUMNS, admin_files.newest_in, "No files yet."),
 )
 relate(
     Organization,
-    Related("Files", ("Bucket", "Bytes", "Files"), _usage_of_organization, "Nothing stored."),
+    Related("Files", ("Bucket", *_FIGURES), _usage_of_organization, "Nothing stored."),
 )

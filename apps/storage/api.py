@@ -17,7 +17,7 @@ urlpatterns = [
     path(f"{_BUCKET}/empty", endpoint(POST=buckets.empty_bucket, status=200)),
     path("files", endpoint(GET=files.list_files, POST=uploads.create_file)),
     path(_FILE, endpoint(GET=files.get_file, PATCH=files.update_file, DELETE=files.delete_file)),
-    path(f"{_FILE}/upload", endpoint(GET=uploads.get_upload)),
+    path(f"{_FILE}/upload", endpoint(GET=uploads.get_upload, DELETE=uploads.give_up_upload)),
     path(f"{_FILE}/parts", endpoint(GET=uploads.list_parts)),
     path(f"{_FILE}/parts/<int:number>", endpoint(GET=uploads.get_part)),
     path(f"{_FILE}/complete", endpoint(POST=uploads.complete_upload, status=200)),

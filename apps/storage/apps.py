@@ -10,13 +10,16 @@ class StorageConfig(AppConfig):
 
     def ready(self) -> None:
         """Register what the worker does about files, what keeps an organization, and what moves with a tenant."""
+        from apps.core.serving import before_serving
         from apps.orgs.hooks import register_blocker
         from apps.storage import blobs, chores, deriving, moving
         from apps.storage.querysets import names_of_files
+        from apps.storage.stores import proof
         from apps.tenancy.maintenance import register_chore
 
         register_chore("lifecycle of files", every=chores.EVERY, work=chores.keep_lifecycle)
         register_chore("broken uploads", every=chores.TIDIED_EVERY, work=chores.tidy)
+        before_serving(proof.objection)
         register_blocker(names_of_files)
         blobs.register_derived(deriving.keys_of)
         moving.register()

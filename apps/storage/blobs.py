@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from itertools import islice
 from uuid import UUID
 
 from django.db import transaction
@@ -13,15 +13,20 @@ from django.db import transaction
 from apps.core import clock
 from apps.core.actor import TenantRef
 from apps.storage import accounting, stores
-from apps.storage.models import Condemned, FileVersion, VersionStatus
+from apps.storage.models import Condemned, File, FileVersion, VersionStatus
 from apps.storage.querysets import FileQuerySet
 from apps.storage.stores import keys
+from apps.storage.stores.base import Store
 from apps.storage.stores.errors import StoreUnreachable
 from apps.tenancy.walls import current_tenant, enter, whole_tenant
 
 logger = logging.getLogger("packmule.storage")
 #: How many rows are done in one go.
 BATCH = 500
+#: For how long the store is not asked again to delete what it did not, and nobody else deletes what one has begun to.
+AGAIN = timedelta(minutes=15)
+#: After how many failures one after the other the store counts as away.
+_AWAY = 3
 #: How long after its URL has ended an upload that began in time may still arrive.
 LATE = timedelta(hours=1)
 #: After what time an upload that is not complete is given up, and no URL of it is good for anything.
@@ -45,23 +50,30 @@ def key_of(tenant: TenantRef, version: FileVersion) -> str:
 def purge(files: FileQuerySet) -> int:
     """Delete `files` for good, with their versions and what they count. Returns how many; needs a transaction.
 
-    Uploads that are being completed are waited for: whoever completes one locks the version first, as this does.
+    All are locked before anything changes, in the order of everybody: files, versions, counts. So the caller bounds how
+    many they are. Uploads that are being completed, and images that are being kept, are waited for.
     """
-    gone = 0
-    for chunk in _chunks(files.order_by("id").values_list("pk", flat=True).iterator()):
-        list(FileVersion.objects.filter(file_id__in=chunk).order_by("id").select_for_update())
-        # Asked again with what the caller wanted of them: one that was restored meanwhile stays. Nobody adds a version
-        # to a file that is locked, so that these are all.
-        locked = list(files.filter(pk__in=chunk).order_by("id").select_for_update(of=("self",)))
-        versions = list(FileVersion.objects.filter(file__in=locked).order_by("id"))
-        for file in locked:
-            accounting.release_whole(file)
-            _condemn([version for version in versions if version.file_id == file.pk])
-            file.delete()
-            gone += 1
-    if gone:
+    # What the caller wanted of them is asked again under the lock: one that was restored meanwhile stays.
+    locked = list(files.order_by("id").select_for_update(of=("self",)))
+    # Nobody adds a version to a file that is locked, so that these are all.
+    owned = FileVersion.objects.filter(file__in=[file.pk for file in locked])
+    versions = list(owned.order_by("id").select_for_update(of=("self",)))
+    _release(locked, versions)
+    _condemn(versions)
+    File.objects.filter(pk__in=[file.pk for file in locked]).delete()
+    if locked:
         _clear_after_commit()
-    return gone
+    return len(locked)
+
+
+def _release(files: Sequence[File], versions: Sequence[FileVersion]) -> None:
+    """Count files that go no more, in one order, so that of two who do so none waits for the other in a circle."""
+    buckets = {file.pk: file.bucket_id for file in files}
+    gone: dict[tuple[UUID, UUID | None], list[FileVersion]] = defaultdict(list)
+    for version in versions:
+        gone[buckets[version.file_id], version.organization_id].append(version)
+    for bucket, organization in sorted(gone, key=str):
+        accounting.release(bucket, organization, gone[bucket, organization], whole=True)
 
 
 def drop(versions: Sequence[FileVersion]) -> None:
@@ -102,19 +114,59 @@ def _clear_after_commit() -> None:
 def clear() -> int:
     """Delete the bytes of up to BATCH blobs whose time has come, and then their rows. Returns how many.
 
-    Raises StoreUnreachable, and has forgotten none then.
+    No row is locked meanwhile. What the store does not delete waits for AGAIN, and keeps nothing else from its turn.
+    Raises StoreUnreachable when it deleted nothing of what is due.
     """
-    with whole_tenant(), transaction.atomic():
-        due = Condemned.objects.filter(due_at__lte=clock.now()).order_by("id")
+    store = stores.store()
+    with whole_tenant():
+        taken = _taken()
+        gone, untried = _deleted(store, taken)
+        Condemned.objects.filter(pk__in=[row.pk for row in gone]).delete()
+        Condemned.objects.bulk_update(untried, ["due_at"])
+    if taken and not gone:
+        raise StoreUnreachable
+    return len(gone)
+
+
+def _taken() -> list[Condemned]:
+    """Rows whose time has come, with the time that they had; they are due again after a while, however this ends."""
+    now = clock.now()
+    with transaction.atomic():
+        due = Condemned.objects.filter(due_at__lte=now).order_by("due_at", "id")
         rows = list(due.select_for_update(skip_locked=True)[:BATCH])
-        store = stores.store()
+        Condemned.objects.filter(pk__in=[row.pk for row in rows]).update(due_at=now + AGAIN)
+    return rows
+
+
+def _deleted(store: Store, rows: Sequence[Condemned]) -> tuple[Sequence[Condemned], Sequence[Condemned]]:
+    """Which of `rows` have no bytes any more, and which were not tried: one by one, where it fails for all at once."""
+    if _delete(store, rows):
+        return rows, ()
+    gone, failed = [], 0
+    for place, row in enumerate(rows, 1):
+        if _delete(store, [row]):
+            gone.append(row)
+            failed = 0
+            continue
+        failed += 1
+        if failed == _AWAY:
+            return gone, rows[place:]
+    return gone, ()
+
+
+def _delete(store: Store, rows: Sequence[Condemned]) -> bool:
+    """Delete the bytes of `rows`; False, with a word in the log, when that did not go well."""
+    try:
         for row in rows:
             if row.upload_id:
                 store.abort_multipart(row.blob, row.upload_id)
         if rows:
             store.delete([row.blob for row in rows])
-        Condemned.objects.filter(pk__in=[row.pk for row in rows]).delete()
-    return len(rows)
+    except (StoreUnreachable, OSError, ValueError) as failure:  # ValueError: what is no key of a blob
+        named = rows[0].blob if len(rows) == 1 else f"{len(rows)} blobs"
+        logger.warning("%s: %s could not be deleted (%s)", current_tenant().name, named, failure)
+        return False
+    return True
 
 
 def _condemned(version: FileVersion) -> Condemned:
@@ -142,9 +194,3 @@ def clear_quietly() -> int:
     except StoreUnreachable as problem:
         logger.warning("%s: bytes are still to be deleted (%s)", current_tenant().name, problem.detail)
         return 0
-
-
-def _chunks(ids: Iterable[UUID]) -> Iterator[list[UUID]]:
-    rest = iter(ids)
-    while chunk := list(islice(rest, BATCH)):
-        yield chunk

@@ -18,6 +18,9 @@ from apps.storage.models import Bucket, File
 from apps.storage.querysets import BucketQuerySet
 from apps.tenancy import walls
 
+#: How many files one call purges: it is one transaction, which locks them all.
+EMPTIED_AT_ONCE = 1000
+
 
 @operation("buckets.list", scope="buckets:read", risk=Risk.READ, output=forms.BucketOutput, lists=True)
 def list_buckets(actor: Actor) -> BucketQuerySet:  # noqa: ARG001 - everybody in the tenant may
@@ -76,14 +79,20 @@ def update_bucket(
         return row.apply(changes)
 
 
-@operation("buckets.empty", scope="buckets:write", risk=Risk.DESTRUCTIVE, output=forms.BucketOutput)
+@operation("buckets.empty", scope="buckets:write", risk=Risk.DESTRUCTIVE, output=forms.EmptiedOutput)
 def empty_bucket(actor: Actor, *, bucket: str) -> Bucket:
-    """Purge every file in a bucket, of all organizations. None can be restored."""
+    """Purge the files in a bucket, of all organizations, up to 1000 in one call. None can be restored.
+
+    `purged` says how many went, `left` how many are still there: call it again until that is 0.
+    """
     require_configurer(actor)
     with walls.whole_tenant():
         # The lock keeps new files out until this is done; uploads that are being completed are waited for.
         row = _locked(bucket, None)
-        blobs.purge(File.objects.filter(bucket=row))
+        files = File.objects.filter(bucket=row)
+        chosen = list(files.order_by("id").values_list("pk", flat=True)[:EMPTIED_AT_ONCE])
+        row.purged = blobs.purge(files.filter(pk__in=chosen))
+        row.left = files.count()
     return row
 
 

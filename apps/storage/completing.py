@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from apps.core import clock
+from apps.core.actor import Actor
 from apps.core.models import not_found
-from apps.storage import accounting, blobs, scanning, sniffing, stores
+from apps.storage import accounting, blobs, scanning, sniffing, stores, turns
 from apps.storage.errors import (
     ChecksumMismatch,
     ContentTypeMismatch,
     SizeMismatch,
     UploadExpired,
     UploadMissing,
+    VersionUnknown,
 )
+from apps.storage.finding import find_file, find_version
 from apps.storage.models import File, FileStatus, FileVersion, Scan, VersionStatus
 from apps.storage.placing import require_type
 from apps.storage.stores.base import Part
@@ -46,25 +51,80 @@ class Content:
         return str(self._hash.hexdigest())
 
 
-def complete(file: File, upload: FileVersion, sha256: str) -> None:
-    """Make the content of `upload` the file's current one; nothing happens when it is complete already.
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was learnt of the bytes of a version outside of any transaction; no `content` where it is complete already.
 
-    Its row is locked first, so that of two calls at once the second waits and finds it done. Raises UploadMissing,
-    UploadExpired, SizeMismatch, ChecksumMismatch, ContentTypeMismatch, ContentTypeRefused, QuotaExceeded.
+    It stays true as long as the version's row is there: its key is never used again, bytes are written under a key once
+    and never over others (see stores.base), and they are deleted with or after the row.
     """
-    version = FileVersion.objects.select_for_update(of=("self",)).filter(pk=upload.pk).first()
-    if version is None:
-        raise not_found(File, file.pk)
-    if version.status != VersionStatus.PENDING:
-        _require_hash(version.sha256, sha256)
+
+    version_id: UUID
+    content: Content | None = None
+    scan: Scan = Scan.PENDING
+
+
+@contextmanager
+def look(
+    actor: Actor, *, file_id: UUID, version: int | None = None, **_said: Any
+) -> Generator[Looked, None, None]:
+    """Join the parts of an upload and read its bytes once: what `complete` needs to know.
+
+    Nobody else reads it until the block ends, which is after `complete` has committed. Raises NotFound, VersionUnknown,
+    UploadBusy, CompletingBusy, UploadMissing, UploadExpired and SizeMismatch, and what the store raises.
+    """
+    upload = _meant(find_file(actor, file_id), version)
+    if upload.status != VersionStatus.PENDING:
+        yield Looked(upload.pk)
         return
+    with turns.turn(upload) as mine:
+        yield _looked(mine)
+
+
+def complete(actor: Actor, file_id: UUID, looked: Looked, sha256: str) -> File:
+    """Make what was looked at a content of the file, and return the file; it may be complete already.
+
+    Raises NotFound, UploadExpired, ChecksumMismatch, ContentTypeMismatch, ContentTypeRefused and QuotaExceeded.
+    """
+    files = File.objects.visible_to(actor).alive().select_related("bucket")
+    file = File.locked(files, file_id, None)
+    version = file.versions.select_for_update(of=("self",)).filter(pk=looked.version_id).first()
+    if version is None:
+        raise not_found(File, file_id)
+    if version.status != VersionStatus.PENDING or looked.content is None:
+        _require_hash(version.sha256, sha256)
+        return file
+    _require_in_time(version)
+    for said in (version.sha256, sha256):
+        _require_hash(looked.content.sha256, said)
+    _keep(file, version, looked.content, looked.scan)
+    return file
+
+
+def _meant(file: File, number: int | None) -> FileVersion:
+    """The version that is meant: the newest that is open, else the current one, which is complete already."""
+    if number is None:
+        upload = FileVersion.objects.newest_open(file.pk)
+        if upload is not None:
+            return upload
+    return find_version(file, number or file.waiting or file.current)
+
+
+def _looked(mine: turns.Turn) -> Looked:
+    """Read the version anew, which another call may have completed while this one waited for its turn."""
+    version = FileVersion.objects.filter(pk=mine.version.pk).first()
+    if version is None or version.status != VersionStatus.PENDING:
+        return Looked(mine.version.pk)
+    _require_in_time(version)
+    with turns.place():
+        _put_together(version)
+        content, scan = _read(version, mine)
+    return Looked(version.pk, content, scan)
+
+
+def _require_in_time(version: FileVersion) -> None:
     if version.due_at <= clock.now():
         raise UploadExpired
-    _put_together(version)
-    content, scan = _look_at(version)
-    for said in (version.sha256, sha256):
-        _require_hash(content.sha256, said)
-    _keep(file, version, content, scan)
 
 
 def arrived_parts(version: FileVersion) -> Sequence[Part]:
@@ -109,10 +169,10 @@ def _require_parts(version: FileVersion, parts: Sequence[Part]) -> None:
         raise SizeMismatch(f"The parts have other sizes than was announced. {SizeMismatch.advice}")
 
 
-def _look_at(version: FileVersion) -> tuple[Content, Scan]:
+def _read(version: FileVersion, mine: turns.Turn) -> tuple[Content, Scan]:
     """Read the whole content once, in chunks, and let the scanner read along."""
     content = Content()
-    chunks = content.passing(stores.store().read(version.blob))
+    chunks = content.passing(turns.heard(stores.store().read(version.blob), mine.go_on))
     scan = scanning.scan(chunks)
     for _ in chunks:  # what the scanner did not want to see
         continue
@@ -140,25 +200,43 @@ def _settled_type(file: File, version: FileVersion, content: Content) -> str:
 
 
 def _keep(file: File, version: FileVersion, content: Content, scan: Scan) -> None:
-    """Write what was learnt, charge it, and make the version the current one unless the scanner found something."""
+    """Write what was learnt of a version, both locked, charge it, and have the file show it if it may."""
     version.content_type = _settled_type(file, version, content)
     version.sha256, version.scan, version.due_at = content.sha256, scan, clock.now()
     infected = scan == Scan.INFECTED
     version.status = VersionStatus.QUARANTINED if infected else VersionStatus.READY
-    locked = File.objects.select_for_update(of=("self",)).select_related("bucket").filter(pk=file.pk).first()
-    if locked is None or locked.deleted_at is not None:
-        raise not_found(File, file.pk)
-    first = accounting.stored_bytes(locked) is None
+    first = not accounting.is_counted(file)
     version.save(update_fields=["content_type", "sha256", "scan", "status", "due_at"])
-    accounting.charge(locked.bucket, locked.organization_id, version.size, files=int(first))
-    if not infected or not locked.current:
-        show(locked, version)
-    _forget_oldest(locked)
+    accounting.settle(file.bucket, file.organization_id, version.size, files=int(first))
+    if version.is_open or not file.current:
+        show(file, version)
+    tidy_versions(file)
+
+
+def judge(version: FileVersion, found: Scan) -> File:
+    """Write what the scanner found about a stored version, and have its file show it if it may; needs a transaction.
+
+    A clean one that is newer than the current one becomes the current one. Returns the file. Raises NotFound when it is
+    gone, and VersionUnknown when the version is, or when the scanner was heard about it before.
+    """
+    file = File.locked(File.objects.select_related("bucket"), version.file_id, None)
+    waiting = file.versions.filter(status=VersionStatus.READY, scan=Scan.PENDING)
+    locked = waiting.select_for_update(of=("self",)).filter(pk=version.pk).first()
+    if locked is None:
+        raise VersionUnknown
+    locked.scan = found
+    locked.status = VersionStatus.QUARANTINED if found == Scan.INFECTED else VersionStatus.READY
+    locked.save(update_fields=["scan", "status"])
+    if locked.number == file.current or (locked.is_open and locked.number > file.current):
+        show(file, locked)
+    tidy_versions(file)
+    return file
 
 
 def show(file: File, version: FileVersion) -> None:
-    """Make `version` the current one of a locked file."""
+    """Make `version` the current one of a locked file; a deleted one stays deleted."""
     quarantined = version.status == VersionStatus.QUARANTINED
+    status = FileStatus.QUARANTINED if quarantined else FileStatus.READY
     file.apply(
         {
             "current": version.number,
@@ -166,15 +244,28 @@ def show(file: File, version: FileVersion) -> None:
             "sha256": version.sha256,
             "content_type": version.content_type,
             "scan": version.scan,
-            "status": (FileStatus.QUARANTINED if quarantined else FileStatus.READY).value,
+            "status": (FileStatus.DELETED if file.deleted_at else status).value,
         }
     )
 
 
-def _forget_oldest(file: File) -> None:
-    """Drop the oldest stored versions beyond those that the bucket keeps; never the current one."""
-    stored = file.versions.stored().exclude(number=file.current).order_by("-number")
-    surplus = list(stored[file.bucket.versions_kept - 1 :])
+def tidy_versions(file: File) -> None:
+    """Say which version of a locked file waits to be the current one, and drop the oldest beyond those that are kept.
+
+    Neither the current one goes, nor the one that waits: nobody knows yet whether it replaces the current one.
+    """
+    others = file.versions.stored().exclude(number=file.current).order_by("-number")
+    newer = others.filter(status=VersionStatus.READY, scan=Scan.PENDING, number__gt=file.current)
+    waiting = newer.values_list("number", flat=True).first() or 0
+    file.apply({"waiting": waiting})
+    surplus = [other.pk for other in others[file.bucket.versions_kept - 1 :] if other.number != waiting]
     if surplus:
-        accounting.release(file.bucket_id, file.organization_id, sum(version.size for version in surplus))
-        blobs.drop(surplus)
+        locked = file.versions.filter(pk__in=surplus).order_by("id").select_for_update(of=("self",))
+        drop(file.bucket_id, list(locked))
+
+
+def drop(bucket_id: UUID, versions: Sequence[FileVersion]) -> None:
+    """Delete locked versions of one organization's files in a bucket, which stay, and count them no more."""
+    if versions:
+        accounting.release(bucket_id, versions[0].organization_id, versions)
+        blobs.drop(versions)

@@ -6,13 +6,15 @@ lost is made again. What cannot be made is remembered too, so that it is not tri
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import BoundedSemaphore
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from apps.core import clock
 from apps.core.ids import encode, uuid7
@@ -22,16 +24,22 @@ from apps.storage.errors import ImagesBusy, VersionUnknown
 from apps.storage.finding import require_open
 from apps.storage.images import refusals, running
 from apps.storage.images.recipes import Recipe
-from apps.storage.models import Bucket, Condemned, Derivative, FileVersion
+from apps.storage.models import Bucket, Condemned, Derivative, File, FileVersion
 from apps.storage.sniffing import UNKNOWN
 from apps.storage.stores import disk, keys
+from apps.storage.stores.places import Places
 from apps.tenancy.walls import current_tenant, whole_tenant
 
 #: What is read at most, and lies on this machine's disk meanwhile.
 MOST_BYTES = 256 * 2**20
 #: How many images one process makes at a time, each with up to a gigabyte, and how many seconds others wait.
-_PLACES = BoundedSemaphore(2)
+_places = Places(lambda: 2, inside=True)
 _PATIENCE = 10.0
+#: How many do so or wait for it, since each keeps a thread from everybody's calls; and when others may come again.
+_waiting_room = Places(lambda: 5, lambda count: max(1, count - 1))
+_SOON = 2.0
+#: Seconds until who waits for somebody else's image looks for it again.
+_LOOKED_AGAIN = 0.1
 _PROBLEMS: dict[str, type[ValidationFailed]] = {
     kind.code: kind
     for kind in (errors.NotAnImage, errors.ImageTooLarge, errors.ImageDamaged, errors.ImageTooCostly)
@@ -44,7 +52,7 @@ def derivative_of(version: FileVersion, preset: str, recipe: Recipe) -> Derivati
     Raises NotAnImage, ImageTooLarge, ImageDamaged, ImageTooCostly or ImagesBusy, and what reading the store raises.
     """
     with whole_tenant():
-        found = _found(version, preset, recipe) or _made(version, preset, recipe)
+        found = _found(version, preset, recipe) or _waited_for(version, preset, recipe)
     if found.refusal:
         kind = _PROBLEMS[found.refusal]
         raise kind(f"{found.said} {kind.advice}")
@@ -75,9 +83,69 @@ def _found(version: FileVersion, preset: str, recipe: Recipe) -> Derivative | No
     return Derivative.objects.filter(version=version, preset=preset, recipe=recipe.fingerprint).first()
 
 
+def _waited_for(version: FileVersion, preset: str, recipe: Recipe) -> Derivative:
+    tenant = current_tenant().id
+    if not _waiting_room.take(tenant):
+        raise ImagesBusy(retry_after=_SOON)
+    try:
+        return _made(version, preset, recipe)
+    finally:
+        _waiting_room.give_back(tenant)
+
+
 def _made(version: FileVersion, preset: str, recipe: Recipe) -> Derivative:
-    """Make it, or wait for whoever makes it now."""
-    new = Derivative(
+    """Make it, or have whoever makes it now do so. Who waits holds nothing meanwhile. Raises ImagesBusy."""
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        with _place(until), _alone(version, preset) as alone:
+            found = _found(version, preset, recipe)
+            if found is None and alone:
+                found = _kept(_drawn(version, preset, recipe), version)
+        if found is not None:
+            return found
+        time.sleep(_LOOKED_AGAIN)
+    raise ImagesBusy(retry_after=_PATIENCE)
+
+
+@contextmanager
+def _place(until: float) -> Iterator[None]:
+    """Wait for one of the places, until that moment. Raises ImagesBusy."""
+    tenant = current_tenant().id
+    if not _places.take(tenant, patience=until - time.monotonic()):
+        raise ImagesBusy(retry_after=_PATIENCE)
+    try:
+        yield
+    finally:
+        _places.give_back(tenant)
+
+
+@contextmanager
+def _alone(version: FileVersion, preset: str) -> Iterator[bool]:
+    """Whether nobody else makes that image while the block runs. The lock is the connection's, and goes with it."""
+    named = hashlib.sha256(f"derivative {version.pk} {preset}".encode()).digest()
+    number = int.from_bytes(named[:8], "big", signed=True)
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_lock(%s)", [number])
+        alone = bool(cursor.fetchone()[0])
+    try:
+        yield alone
+    finally:
+        if alone:
+            with connection.cursor() as cursor:
+                cursor.execute("select pg_advisory_unlock(%s)", [number])
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """A row that is not written yet, and the note to delete its bytes, where it has any."""
+
+    row: Derivative
+    note: Condemned | None = None
+
+
+def _drawn(version: FileVersion, preset: str, recipe: Recipe) -> _Drawing:
+    """Draw it and put it into the store, outside of any transaction. Raises ImagesBusy."""
+    row = Derivative(
         id=uuid7(),
         version=version,
         organization_id=version.organization_id,
@@ -85,48 +153,31 @@ def _made(version: FileVersion, preset: str, recipe: Recipe) -> Derivative:
         recipe=recipe.fingerprint,
         content_type=recipe.content_type,
     )
-    key = keys.make(current_tenant(), encode("file", version.file_id), new.public_id)
-    with _place(), _accounted_for(key), transaction.atomic():
+    try:
+        _require_image(version)
+        return _Drawing(row, _draw(row, version, recipe))
+    except refusals.Refused as refused:
+        row.refusal, row.said = refused.code, refused.said[:300]
+        return _Drawing(row)
+    except running.Interrupted as interrupted:
+        raise ImagesBusy(f"{interrupted} {ImagesBusy.advice}", retry_after=_PATIENCE) from None
+
+
+def _kept(drawing: _Drawing, version: FileVersion) -> Derivative:
+    """Write the row, unless the version is gone or shut by now. Raises VersionUnknown, and as `require_open`."""
+    row = drawing.row
+    with transaction.atomic():
+        # In the order in which everybody locks them, so that a purge waits.
+        list(File.objects.select_for_update(of=("self",), no_key=True).filter(pk=version.file_id))
         locked = FileVersion.objects.select_for_update(no_key=True).filter(pk=version.pk).first()
         if locked is None:
             raise VersionUnknown
         require_open(locked)
-        found = _found(version, preset, recipe)
-        if found is None:
-            found = new
-            _forget(list(Derivative.objects.filter(version=version, preset=preset)))
-            _fill(new, locked, key, recipe)
-            new.save(force_insert=True)
-        return found
-
-
-@contextmanager
-def _place() -> Iterator[None]:
-    """Wait for one of the places. Raises ImagesBusy."""
-    if not _PLACES.acquire(timeout=_PATIENCE):
-        raise ImagesBusy(retry_after=_PATIENCE)
-    try:
-        yield
-    finally:
-        _PLACES.release()
-
-
-@contextmanager
-def _accounted_for(key: str) -> Iterator[None]:
-    """Have the bytes under `key` deleted after a while unless all goes well, however this process ends."""
-    note = Condemned.objects.create(blob=key, due_at=clock.now() + blobs.LATE)
-    yield
-    note.delete()
-
-
-def _fill(made: Derivative, version: FileVersion, key: str, recipe: Recipe) -> None:
-    try:
-        _require_image(version)
-        _draw(made, version, key, recipe)
-    except refusals.Refused as refused:
-        made.refusal, made.said = refused.code, refused.said[:300]
-    except running.Interrupted as interrupted:
-        raise ImagesBusy(f"{interrupted} {ImagesBusy.advice}", retry_after=_PATIENCE) from None
+        _forget(list(Derivative.objects.filter(version=version, preset=row.preset)))
+        row.save(force_insert=True)
+        if drawing.note is not None:
+            drawing.note.delete()
+    return row
 
 
 def _require_image(version: FileVersion) -> None:
@@ -136,13 +187,17 @@ def _require_image(version: FileVersion) -> None:
         raise refusals.TooLarge(f"It has {version.size} bytes; up to {MOST_BYTES} are read.")
 
 
-def _draw(made: Derivative, version: FileVersion, key: str, recipe: Recipe) -> None:
+def _draw(made: Derivative, version: FileVersion, recipe: Recipe) -> Condemned:
+    """Draw `made`; returns the note by which its bytes are deleted after a while, however this process ends."""
+    key = keys.make(current_tenant(), encode("file", version.file_id), made.public_id)
     with TemporaryDirectory(prefix="packmule-image-") as folder, disk.refused_when_full():
         source, target = Path(folder, "source"), Path(folder, "target")
         with source.open("wb") as sink:
             for chunk in stores.store().read(version.blob):
                 sink.write(chunk)
         drawn = running.draw(source, target, recipe)
+        note = Condemned.objects.create(blob=key, due_at=clock.now() + blobs.LATE)
         with target.open("rb") as content:
             made.size = stores.store().put(key, content)
     made.blob, made.width, made.height = key, drawn.width, drawn.height
+    return note

@@ -21,7 +21,7 @@ class BucketNotEmpty(Conflict):
     """There are files in the bucket, deleted ones that can be restored included."""
 
     code, title = "bucket_not_empty", "There are files in the bucket"
-    advice = "Empty it first: POST /v1/buckets/{bucket}/empty."
+    advice = "Empty it first: POST /v1/buckets/{bucket}/empty, again while `left` is not 0."
 
 
 class FileTooLarge(PayloadTooLarge):
@@ -95,10 +95,37 @@ class VersionUnknown(NotFound):
 
 
 class QuotaExceeded(RateLimited):
-    """The organization stores as much in the bucket as it may. Deleted files count until they are purged."""
+    """The organization stores as much in the bucket as it may. Deleted files count until they are purged.
+
+    Uploads that were announced and are not complete count too, for a day at most.
+    """
 
     code, title, retryable = "storage_quota_exceeded", "The quota of the bucket is used up", False
     advice = "Purge files that nobody needs, or raise `quota_bytes` of the bucket."
+
+
+class TooManyUploads(RateLimited):
+    """As many uploads are open, of the file or of the organization in the bucket, as may be at a time."""
+
+    code, title, retryable = "too_many_open_uploads", "Too many uploads are open", False
+    advice = (
+        "Complete some of them, or give some up with DELETE /v1/files/{id}/upload; those that nobody completes are"
+        " given up a day after they began."
+    )
+
+
+class UploadBusy(Conflict):
+    """Another call completes the same upload at this moment, and reads its bytes."""
+
+    code, title, retryable = "upload_being_completed", "The upload is being completed", True
+    advice = "Send the same call again after the seconds in Retry-After; it answers the file as it is then."
+
+
+class CompletingBusy(ServiceUnavailable):
+    """As many uploads are being completed as this server reads at a time."""
+
+    code, title = "completing_busy", "Too many uploads are being completed at this moment"
+    advice = "Nothing is lost. Send the same call again after the seconds in Retry-After."
 
 
 class NotReady(Conflict):

@@ -84,6 +84,9 @@ class Bucket(Identified, Versioned):
     created_at = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[BucketQuerySet] = BucketQuerySet.as_manager()  # type: ignore[assignment]
+    #: On a bucket that was just emptied: how many files went, and how many are left.
+    purged: int = 0
+    left: int = 0
 
     def __str__(self) -> str:
         return self.name
@@ -116,6 +119,9 @@ class File(Identified, Versioned):
     """A named object in a bucket. What it holds is that of its current version; 0 while there is none.
 
     The organization is null for the tenant's own files. The owner is who made it, or the person whom they named.
+
+    Whoever changes a file, or adds, changes or deletes versions of it, locks in this order: the bucket, where its rules
+    are decided about, then files by their ids, then versions by theirs, then the count of the usage.
     """
 
     id_prefix = "file"
@@ -130,6 +136,9 @@ class File(Identified, Versioned):
     tags = models.JSONField(default=dict)
     status = models.CharField(max_length=16, choices=FileStatus, default=FileStatus.PENDING)
     current = models.PositiveIntegerField(default=0)
+    waiting = models.PositiveIntegerField(
+        default=0, help_text="The version that is to be the current one as soon as the scanner finds it clean"
+    )
     size = models.BigIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True)
     content_type = models.CharField(max_length=100)
@@ -203,13 +212,18 @@ class FileVersion(Identified):
     )
     part_size = models.BigIntegerField(null=True)
     due_at = models.DateTimeField(help_text="When the upload is given up, or the scanner is asked again")
+    read_until = models.DateTimeField(null=True, help_text="For how long somebody has it to read, see turns")
     uploaded_by = models.CharField(max_length=40, blank=True, help_text="Id of who uploads")
     created_at = models.DateTimeField(default=clock.now)
 
     objects: ClassVar[FileVersionQuerySet] = FileVersionQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["file", "number"], name="storage_version_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["file", "number"], name="storage_version_once"),
+            # Also where rows come from elsewhere: who deletes one of two would delete the other's bytes.
+            models.UniqueConstraint(fields=["blob"], name="storage_version_own_blob"),
+        ]
         indexes = [
             models.Index(
                 fields=["due_at"],
@@ -225,6 +239,11 @@ class FileVersion(Identified):
 
     def __str__(self) -> str:
         return f"version {self.number}"
+
+    @property
+    def is_open(self) -> bool:
+        """True when its bytes may be handed out."""
+        return self.status == VersionStatus.READY and self.scan != Scan.PENDING
 
     @property
     def given_up_at(self) -> datetime | None:
@@ -274,7 +293,10 @@ class Derivative(Identified):
 
 @walled("organization")
 class Usage(models.Model):
-    """What an organization stores in a bucket; null is the tenant itself. Kept in the transactions that change it."""
+    """What an organization stores in a bucket; null is the tenant itself. Kept in the transactions that change it.
+
+    `reserved_bytes` is what `open_uploads`, which are not complete, announced: the quota bounds both together.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     bucket = models.ForeignKey(Bucket, on_delete=models.CASCADE, related_name="usage")
@@ -283,6 +305,8 @@ class Usage(models.Model):
     )
     bytes = models.BigIntegerField(default=0)
     files = models.BigIntegerField(default=0)
+    reserved_bytes = models.BigIntegerField(default=0)
+    open_uploads = models.BigIntegerField(default=0)
 
     objects: ClassVar[UsageQuerySet] = UsageQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -293,6 +317,10 @@ class Usage(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(bytes__gte=0, files__gte=0), name="storage_usage_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(reserved_bytes__gte=0, open_uploads__gte=0),
+                name="storage_usage_reserved_not_negative",
             ),
         ]
 

@@ -12,10 +12,12 @@ from apps.core import clock
 from apps.core.actor import Actor, PrincipalKind
 from apps.core.models import not_found
 from apps.core.problems import FieldError, ValidationFailed
+from apps.orgs.models import Membership
 from apps.storage.accounting import require_room
 from apps.storage.buckets import find_bucket
 from apps.storage.errors import ContentTypeRefused, FileTooLarge
 from apps.storage.models import Bucket, File
+from apps.storage.querysets import answers_for_others
 from apps.storage.sniffing import UNKNOWN
 
 _OWNING = (PrincipalKind.USER, PrincipalKind.SERVICE_ACCOUNT, PrincipalKind.AGENT)
@@ -45,7 +47,7 @@ def new_file(
         content_type=content_type,
         tags=tags,
         expires_at=expires_at,
-        **_owned_by(actor, owner),
+        **_owned_by(actor, owner, place),
     )
     made.save(force_insert=True)
     return made
@@ -78,14 +80,29 @@ def require_future(expires_at: datetime | None) -> None:
         raise ValidationFailed(said, errors=[FieldError("expires_at", "in_the_past", said)])
 
 
-def _owned_by(actor: Actor, owner: UUID | None) -> dict[str, Any]:
+def _owned_by(actor: Actor, owner: UUID | None, place: UUID | None) -> dict[str, Any]:
     """The owner's columns: the person `owner`, else who acts, or for whom. The tenant's builders own nothing in it."""
-    if owner is not None:
-        if not User.objects.visible_to(actor).filter(pk=owner).exists():
-            raise not_found(User, owner)
+    whom = actor.stands_for
+    if owner is not None and (whom is None or owner != whom.id):
+        _require_nameable(actor, owner, place)
         return {"owner_kind": PrincipalKind.USER.value, "owner_id": owner}
-    acting = actor.on_behalf_of or actor.principal
-    builder = actor.is_away and actor.on_behalf_of is None
-    if builder or acting.kind not in _OWNING:
+    if whom is None or whom.kind not in _OWNING:
         return {}
-    return {"owner_kind": acting.kind.value, "owner_id": acting.id}
+    return {"owner_kind": whom.kind.value, "owner_id": whom.id}
+
+
+def _require_nameable(actor: Actor, owner: UUID, place: UUID | None) -> None:
+    """Raise ValidationFailed or NotFound unless `actor` may say that a file in `place` is `owner`'s."""
+    if not answers_for_others(actor):
+        # Refused alike, whether there is such a person or not.
+        raise _refused(
+            "not_yours", "Only admins of the organization and the tenant say that a file is another's."
+        )
+    if not User.objects.visible_to(actor).filter(pk=owner).exists():
+        raise not_found(User, owner)
+    if place is not None and not Membership.objects.filter(organization_id=place, user_id=owner).exists():
+        raise _refused("not_a_member", "The owner is no member of the organization whose file it is.")
+
+
+def _refused(code: str, said: str) -> ValidationFailed:
+    return ValidationFailed(said, errors=[FieldError("owner", code, said)])

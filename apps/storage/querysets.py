@@ -18,20 +18,16 @@ if TYPE_CHECKING:
     from apps.orgs.models import Organization
     from apps.storage.models import Bucket, File, FileVersion, Usage  # noqa: F401 - named in the classes' bases
 
-#: Roles that see the private files of others in their organization: they answer for it.
-_SEES_PRIVATE = frozenset({"owner", "admin"})
+#: Roles that answer for everybody in their organization.
+_ANSWERS = frozenset({"owner", "admin"})
 
 
-def acting_for(actor: Actor) -> UUID | None:
-    """Whose files are the actor's own: those of the principal, or of whom it acts for. None for one from elsewhere."""
-    if actor.on_behalf_of is not None:
-        return actor.on_behalf_of.id
-    return None if actor.is_away else actor.principal.id
+def answers_for_others(actor: Actor) -> bool:
+    """True for who sees private files of others, and makes files for them.
 
-
-def sees_private(actor: Actor) -> bool:
-    """True for who sees private files of others: the tenant, its builders, and admins of the organization."""
-    return actor.is_of_tenant or actor.role in _SEES_PRIVATE
+    Those are the tenant, its builders, and admins of the organization.
+    """
+    return actor.is_of_tenant or actor.role in _ANSWERS
 
 
 def names_of_files(organization: Organization) -> list[str]:
@@ -77,9 +73,10 @@ class FileQuerySet(models.QuerySet["File"]):
         if actor.organization is None:
             return self.none()
         ours = self.filter(organization_id=actor.organization.id)
-        if sees_private(actor):
+        if answers_for_others(actor):
             return ours
-        return ours.filter(~Q(bucket__visibility="private") | Q(owner_id=acting_for(actor)))
+        whom = actor.stands_for
+        return ours.filter(~Q(bucket__visibility="private") | Q(owner_id=whom.id if whom else None))
 
     def alive(self) -> FileQuerySet:
         """Those that nobody deleted, and whose time has not come."""

@@ -87,6 +87,13 @@ class BucketOutput(Output):
     created_at = TimestampField()
 
 
+class EmptiedOutput(BucketOutput):
+    """A bucket of which files were purged."""
+
+    purged = IntegerField(help_text="Files that this call purged.")
+    left = IntegerField(help_text="Files that are still there; 0 when the bucket is empty.")
+
+
 class UsageOutput(Output):
     """What an organization stores in a bucket; `organization` is null for the tenant itself."""
 
@@ -94,6 +101,10 @@ class UsageOutput(Output):
     organization = IdField("org", source="organization_id", allow_null=True)
     bytes = IntegerField()
     files = IntegerField()
+    reserved_bytes = IntegerField(
+        help_text="Announced by uploads that are not complete; the quota bounds both."
+    )
+    open_uploads = IntegerField(help_text="How many those are.")
     quota_bytes = IntegerField(source="bucket.quota_bytes", allow_null=True)
 
 
@@ -138,7 +149,12 @@ class FileInput(UploadInput):
         allow_null=True,
         help_text="For a credential of the whole tenant: whose file it is; null means the tenant.",
     )
-    owner = IdField("usr", default=None, allow_null=True, help_text="Whose it is; without one, the caller's.")
+    owner = IdField(
+        "usr",
+        default=None,
+        allow_null=True,
+        help_text="Whose it is; without one, the caller's. Admins and the tenant name other members.",
+    )
     expires_at = TimestampField(default=None, allow_null=True, help_text="When it is deleted by itself.")
 
 
@@ -210,6 +226,10 @@ class FileOutput(Output):
     tags = DictField(child=CharField())
     status = ChoiceField(choices=FileStatus.choices)
     current_version = IntegerField(source="current", help_text="0 while it has no content.")
+    waiting_version = IntegerField(
+        source="waiting",
+        help_text="Becomes the current one as soon as the scanner finds it clean; 0 while none waits for that.",
+    )
     size = IntegerField()
     sha256 = CharField()
     content_type = CharField()
@@ -299,7 +319,7 @@ class LifecycleOutput(Output):
     abandoned = IntegerField(help_text="Uploads that were given up.")
     purged = IntegerField(help_text="Deleted files that were purged.")
     cleared = IntegerField(help_text="Versions whose bytes were deleted.")
-    scanned = IntegerField(help_text="Versions that were waiting for the scanner.")
+    scanned = IntegerField(help_text="Versions of which the scanner said at last whether they are clean.")
 
 
 class ReconcileOutput(Output):
@@ -307,10 +327,14 @@ class ReconcileOutput(Output):
 
     bucket = CharField()
     organization = IdField("org", allow_null=True)
-    bytes = IntegerField()
-    files = IntegerField()
-    bytes_before = IntegerField()
-    files_before = IntegerField()
+    bytes = IntegerField(source="now.bytes")
+    files = IntegerField(source="now.files")
+    reserved_bytes = IntegerField(source="now.reserved_bytes")
+    open_uploads = IntegerField(source="now.open_uploads")
+    bytes_before = IntegerField(source="before.bytes")
+    files_before = IntegerField(source="before.files")
+    reserved_bytes_before = IntegerField(source="before.reserved_bytes")
+    open_uploads_before = IntegerField(source="before.open_uploads")
 
 
 class ReconciledOutput(Output):

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
+from shlex import quote as quote_word
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from apps.core.commands import BadUsage
-from apps.core.problems import ServiceUnavailable, show
+from apps.core.problems import Remedy, ServiceUnavailable, show
 
 #: Makes a call of the API: method, path and body; returns the document.
 Ask = Callable[[str, str, Mapping[str, Any] | None], dict[str, Any]]
+#: Is told how far something is, a line at a time.
+Say = Callable[[str], None]
 _CHUNK = 2**20
 _PATIENCE = 60.0
+#: What stores answer who sends a blob again: this server, and an S3.
+_WRITTEN_ONCE = frozenset({409, 412})
 
 
 class TransferFailed(ServiceUnavailable):
@@ -28,20 +33,41 @@ class TransferFailed(ServiceUnavailable):
     advice = "See that the store can be reached from here, then do it again."
 
 
-def upload(ask: Ask, source: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
+class _ThereAlready(TransferFailed):
+    """What was sent lies there: an earlier call sent it."""
+
+
+def upload(ask: Ask, source: Path, fields: Mapping[str, Any], say: Say) -> dict[str, Any]:
     """Send the file at `source` as `fields` say (bucket, name, content_type); returns it as it is then.
 
-    Raises BadUsage when it cannot be read, TransferFailed, and what `ask` raises.
+    `say` is told how far it is. Raises BadUsage when it cannot be read, TransferFailed, and what `ask` raises.
     """
     size, digest = _measured(source)
     said = {"name": source.name, "content_type": _type_of(source), "size": size, "sha256": digest}
     made = ask("POST", "/v1/files", {**said, **fields})
+    say(f"{made['id']}: if this breaks off, go on with --resume {made['id']}")
     cut = made["upload"]["multipart"]
-    for number in range(1, cut["parts"] + 1) if cut else (1,):
-        signed = ask("GET", f"/v1/files/{made['id']}/parts/{number}", None) if cut else made["upload"]
-        start = (number - 1) * cut["part_size"] if cut else 0
-        _put(signed, source, start, min(cut["part_size"], size - start) if cut else size)
-    return ask("POST", f"/v1/files/{made['id']}/complete", {})
+    parts = list(range(1, cut["parts"] + 1)) if cut else []
+    return _sent(ask, source, size, made["id"], made["upload"], parts, say)
+
+
+def resume(ask: Ask, source: Path, file: str, say: Say) -> dict[str, Any]:
+    """Go on with the newest upload of `file` that is open: send what did not arrive; returns the file as it is then.
+
+    Raises BadUsage when `source` is not what was announced, and what `upload` raises.
+    """
+    path = _path(file)
+    opened = ask("GET", f"{path}/upload", None)
+    announced = [
+        row for row in ask("GET", f"{path}/versions", None)["data"] if row["number"] == opened["number"]
+    ]
+    size, digest = _measured(source)
+    if any(row["size"] != size or row["sha256"] not in ("", digest) for row in announced):
+        raise BadUsage(
+            f"{show(str(source))} is not what was announced for {show(file)}; send the same bytes."
+        )
+    missing = ask("GET", f"{path}/parts", None)["missing"] if opened["multipart"] else []
+    return _sent(ask, source, size, file, opened, missing, say)
 
 
 def download(ask: Ask, file: str, target: Path) -> dict[str, Any]:
@@ -51,7 +77,7 @@ def download(ask: Ask, file: str, target: Path) -> dict[str, Any]:
     """
     if target.exists():
         raise BadUsage(f"{show(str(target))} is there already; name a file that is not.")
-    path = f"/v1/files/{quote(file, safe='')}"
+    path = _path(file)
     found, signed = ask("GET", path, None), ask("GET", f"{path}/link", None)
     partial = target.with_name(f"{target.name}.partial")
     try:
@@ -80,12 +106,40 @@ def _type_of(source: Path) -> str:
     return mimetypes.guess_type(source.name)[0] or "application/octet-stream"
 
 
+def _sent(
+    ask: Ask, source: Path, size: int, file: str, opened: Mapping[str, Any], parts: Sequence[int], say: Say
+) -> dict[str, Any]:
+    """Send `parts` of an upload that is open, all of it where it is not cut into parts, and complete it."""
+    cut, path = opened["multipart"], _path(file)
+    try:
+        if not cut:
+            _put(opened, source, 0, size)
+        for done, number in enumerate(parts, 1):
+            start = (number - 1) * cut["part_size"]
+            signed = ask("GET", f"{path}/parts/{number}", None)
+            _put(signed, source, start, min(cut["part_size"], size - start))
+            say(f"{file}: {done} of {len(parts)} parts sent")
+    except TransferFailed as failure:
+        again = Remedy(f"manage.py files upload {quote_word(str(source))} --resume {file}")
+        raise TransferFailed(failure.detail, remedy=again) from None
+    say(f"{file}: all {size} bytes are there, and are looked at")
+    return ask("POST", f"{path}/complete", {})
+
+
+def _path(file: str) -> str:
+    return f"/v1/files/{quote(file, safe='')}"
+
+
 def _put(signed: Mapping[str, Any], source: Path, start: int, size: int) -> None:
+    """Send so many bytes. What is there already is not sent over: completing looks at the bytes anyway."""
     headers = {**signed["headers"], "Content-Length": str(size), "Content-Type": "application/octet-stream"}
     with source.open("rb") as stream:
         stream.seek(start)
         body = _chunks(stream, size)
-        with _open(Request(signed["url"], body, headers, method=signed["method"])):  # noqa: S310
+        try:
+            with _open(Request(signed["url"], body, headers, method=signed["method"])):  # noqa: S310
+                return
+        except _ThereAlready:
             return
 
 
@@ -104,11 +158,15 @@ def _copied(answer: IO[bytes], sink: IO[bytes]) -> str:
 
 
 def _open(request: Request) -> Any:
-    """Make a request that the API signed. Raises TransferFailed for whatever comes of it but the answer."""
+    """Make a request that the API signed. Raises TransferFailed for whatever comes of it but the answer.
+
+    Of a blob that was sent before, it is the kind _ThereAlready.
+    """
     try:
         return urlopen(request, timeout=_PATIENCE)  # noqa: S310 - the address is the API's own
     except HTTPError as refused:
+        kind = _ThereAlready if refused.code in _WRITTEN_ONCE else TransferFailed
         with refused:
-            raise TransferFailed(f"The store answered {refused.code}. {TransferFailed.advice}") from None
+            raise kind(f"The store answered {refused.code}. {TransferFailed.advice}") from None
     except (URLError, HTTPException, OSError) as failure:
         raise TransferFailed(f"The store does not answer ({failure}). {TransferFailed.advice}") from None

@@ -9,13 +9,14 @@ from uuid import UUID
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.operations import Risk, operation
-from apps.storage import blobs, stores
+from apps.storage import accounting, blobs, stores
 from apps.storage import serializers as forms
-from apps.storage.completing import arrived_parts, complete
+from apps.storage.completing import Looked, arrived_parts, complete, drop, look
 from apps.storage.errors import NoOpenUpload, PartUnknown, UploadExpired
 from apps.storage.finding import find_file, find_version
 from apps.storage.models import File, FileVersion, Upload, VersionStatus
 from apps.storage.placing import new_file, require_takes
+from apps.storage.stores import room
 
 #: For how many seconds a request of an upload is good.
 REQUEST_SECONDS = 3600
@@ -62,6 +63,7 @@ def create_file(
     risk=Risk.WRITE,
     input=forms.UploadInput,
     output=forms.NewFileOutput,
+    event="file.version_created",
 )
 def upload_version(
     actor: Actor,
@@ -78,6 +80,7 @@ def upload_version(
     """
     file = File.locked(File.objects.visible_to(actor).alive().select_related("bucket"), file_id, None)
     require_takes(file.bucket, size, content_type, file.organization_id)
+    accounting.require_few_open(file)
     file.upload = _begin(actor, file, size, content_type, sha256, multipart)
     return file
 
@@ -131,29 +134,43 @@ def get_part(actor: Actor, *, file_id: UUID, number: int, version: int | None = 
 
 
 @operation(
+    "files.give-up-upload",
+    scope="files:write",
+    risk=Risk.DESTRUCTIVE,
+    input=forms.VersionParameters,
+    event="file.upload_given_up",
+)
+def give_up_upload(actor: Actor, *, file_id: UUID, version: int | None = None) -> File:
+    """Give an upload up that is not complete: what was sent of it is deleted, and what was reserved for it is free.
+
+    A file that never had a content goes with its last upload.
+    """
+    file = File.locked(File.objects.visible_to(actor).alive().select_related("bucket"), file_id, None)
+    upload = _open(file, version)
+    drop(file.bucket_id, list(file.versions.filter(pk=upload.pk).select_for_update(of=("self",))))
+    blobs.purge(File.objects.filter(pk=file.pk, current=0, versions__isnull=True))
+    return file
+
+
+@operation(
     "files.complete",
     scope="files:write",
     risk=Risk.WRITE,
     input=forms.CompleteInput,
     output=forms.FileOutput,
+    prepare=look,
+    event="file.uploaded",
 )
-def complete_upload(actor: Actor, *, file_id: UUID, version: int | None = None, sha256: str = "") -> File:
+def complete_upload(
+    actor: Actor, *, file_id: UUID, prepared: Looked, version: int | None = None, sha256: str = ""
+) -> File:
     """Say that all bytes were sent. They are counted, hashed, held against the announced type, and scanned.
 
-    What is refused stays as it is and is given up after a day. Calling it again answers the file as it is.
+    What is refused stays as it is and is given up after a day. Calling it again answers the file as it is. A version of
+    which the scanner says nothing yet waits, as `waiting_version`, while a content that is there stays the current one.
     """
-    file = find_file(actor, file_id)
-    complete(file, _to_complete(file, version), sha256)
-    return find_file(actor, file_id)
-
-
-def _to_complete(file: File, number: int | None) -> FileVersion:
-    """The version that is meant: the newest that is open, else the current one, which is complete already."""
-    if number is None:
-        upload = FileVersion.objects.newest_open(file.pk)
-        if upload is not None:
-            return upload
-    return find_version(file, number or file.current)
+    del version  # `prepared` is what was learnt of it
+    return complete(actor, file_id, prepared, sha256)
 
 
 def _begin(
@@ -171,10 +188,13 @@ def _begin(
         uploaded_by=actor.credential.public_id or "",
     )
     made.blob = blobs.key_of(actor.tenant, made)
+    room.require(stores.store(), size)
     if size and (size > IN_PARTS_ABOVE if multipart is None else multipart or size > _LARGEST_REQUEST):
         made.part_size = part_size(size)
         made.upload_id = stores.store().start_multipart(made.blob)
     made.save(force_insert=True)
+    # Last, so that nobody waits for the count while the store is asked.
+    accounting.reserve(file.bucket, file.organization_id, size)
     return _request(made)
 
 
@@ -199,12 +219,16 @@ def _request(version: FileVersion, number: int = 1) -> Upload:
 
 def _open_upload(actor: Actor, file_id: UUID, number: int | None) -> FileVersion:
     """The upload that is meant. Raises NotFound, NoOpenUpload and UploadExpired."""
-    file = find_file(actor, file_id)
+    upload = _open(find_file(actor, file_id), number)
+    if upload.due_at <= clock.now():
+        raise UploadExpired
+    return upload
+
+
+def _open(file: File, number: int | None) -> FileVersion:
     upload = FileVersion.objects.newest_open(file.pk) if number is None else find_version(file, number)
     if upload is None or upload.status != VersionStatus.PENDING:
         raise NoOpenUpload(f"{file} waits for no upload. {NoOpenUpload.advice}")
-    if upload.due_at <= clock.now():
-        raise UploadExpired
     return upload
 
 

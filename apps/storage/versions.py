@@ -7,7 +7,7 @@ from uuid import UUID
 from apps.core.actor import Actor
 from apps.core.operations import Risk, operation
 from apps.storage import serializers as forms
-from apps.storage.completing import show
+from apps.storage.completing import show, tidy_versions
 from apps.storage.finding import find_file, find_version, require_open
 from apps.storage.models import File, FileVersion
 from apps.storage.querysets import FileVersionQuerySet
@@ -27,10 +27,14 @@ def list_versions(actor: Actor, *, file_id: UUID) -> FileVersionQuerySet:
     versioned=True,
 )
 def restore_version(actor: Actor, *, file_id: UUID, number: int, expected_version: int | None = None) -> File:
-    """Make an earlier version the current one. The one that was current stays as a version."""
+    """Make an earlier version the current one. The one that was current stays as a version.
+
+    A newer one that waits for the scanner still becomes the current one when it is found clean.
+    """
     files = File.objects.visible_to(actor).alive().select_related("bucket")
     file = File.locked(files, file_id, expected_version)
     version = find_version(file, number)
     require_open(version)
     show(file, version)
+    tidy_versions(file)
     return file

@@ -23,6 +23,8 @@ _LIMITS = (
     (resource.RLIMIT_CPU, SECONDS),
     (resource.RLIMIT_AS, MEMORY),
     (resource.RLIMIT_FSIZE, 256 * 1024**2),
+    # The image, the result, and libraries while they are loaded.
+    (resource.RLIMIT_NOFILE, 32),
     (resource.RLIMIT_CORE, 0),
 )
 
@@ -52,10 +54,12 @@ def _made(source: Path, target: Path, recipe: Recipe) -> dict[str, Any]:
 
 def _limit() -> None:
     for limit, most in _LIMITS:
-        # Where there is a lower one already, or none of that kind, the others hold.
+        allowed = resource.getrlimit(limit)[1]
+        # At the first number it is told, at the second it is killed: like that, one can tell why it ended.
+        last = most + 1 if allowed == resource.RLIM_INFINITY else min(most + 1, allowed)
+        # A system may not know one of them; the others hold.
         with contextlib.suppress(OSError, ValueError):
-            # At the first number it is told, at the second it is killed: like that, one can tell why it ended.
-            resource.setrlimit(limit, (most, most + 1))
+            resource.setrlimit(limit, (min(most, last), last))
 
 
 if __name__ == "__main__":

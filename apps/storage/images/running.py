@@ -14,6 +14,8 @@ from typing import Any
 from apps.storage.images.recipes import Recipe
 from apps.storage.images.refusals import REFUSALS, TooCostly
 
+#: Nothing is imported from where it runs, which is where the stranger's image lies.
+_PYTHON = (sys.executable, "-P")
 _PROGRAM = ("-m", "apps.storage.images")
 _ROOT = Path(__file__).resolve().parents[3]
 #: What Python itself may need. The rest of this process's environment holds secrets.
@@ -48,12 +50,12 @@ def draw(source: Path, target: Path, recipe: Recipe) -> Drawn:
 
 
 def _answer(source: Path, target: Path, recipe: Recipe) -> dict[str, Any]:
-    command = [sys.executable, *_PROGRAM, str(source), str(target), json.dumps(asdict(recipe))]
+    command = [*_PYTHON, *_PROGRAM, str(source), str(target), json.dumps(asdict(recipe))]
     try:
         ended = subprocess.run(
             command,
-            cwd=_ROOT,
-            env={name: os.environ[name] for name in _KEPT if name in os.environ},
+            cwd=target.parent,
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_PATIENCE,
@@ -64,6 +66,12 @@ def _answer(source: Path, target: Path, recipe: Recipe) -> dict[str, Any]:
     if ended.returncode == 0:
         return dict(json.loads(ended.stdout))
     raise _failure(ended)
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    path = [str(_ROOT), *filter(None, [kept.get("PYTHONPATH")])]
+    return {**kept, "PYTHONPATH": os.pathsep.join(path)}
 
 
 def _failure(ended: subprocess.CompletedProcess[bytes]) -> Exception:

@@ -55,11 +55,18 @@ class Disposition:
 class Store(Protocol):
     """Where blobs lie. What asks the store raises StoreUnreachable (503, retryable) when it does not answer.
 
-    Signing asks nobody. A key that is none raises ValueError everywhere.
+    Signing asks nobody, but for the first upload of a process, before which an S3 is tried. A key that is none raises
+    ValueError everywhere.
     """
 
+    def require_writes_once(self) -> None:
+        """Raise StoreOverwrites when the store would write over a blob that is there."""
+
     def upload_url(self, key: str, *, size: int, seconds: int) -> SignedRequest:
-        """A request that puts exactly `size` bytes under `key`, once, good for so many seconds."""
+        """A request that puts exactly `size` bytes under `key`, once, good for so many seconds.
+
+        Raises StoreOverwrites.
+        """
 
     def start_multipart(self, key: str) -> str:
         """Begin a multipart upload; returns the id by which the store knows it."""

@@ -14,8 +14,15 @@ class StoreUnreachable(ServiceUnavailable):
     advice = "Nothing is lost. Send the same call again after the seconds in Retry-After."
 
 
+class StoreOverwrites(ServiceUnavailable):
+    """The S3 writes over what is there, so that bytes could be swapped after they were checked. It is not used."""
+
+    code, title, retryable = "store_overwrites", "The S3 does not know conditional writes", False
+    advice = "Use one that answers 412 to a PUT with `If-None-Match: *` where something lies, or PACKMULE_STORAGE_DIR."
+
+
 class StoreBusy(ServiceUnavailable):
-    """As many transfers run as this server makes at a time."""
+    """As many transfers run as this server makes at a time, or as it makes for one tenant."""
 
     code, title = "store_busy", "Too many transfers run at this moment"
     advice = "Send the same call again after the seconds in Retry-After."
@@ -26,6 +33,13 @@ class StoreFull(Problem):
 
     status, code, title, retryable = 507, "store_full", "There is no room for these bytes", True
     advice = "Tell the operator; the same URL works as soon as there is room, until it expires."
+
+
+class StoreNearlyFull(ServiceUnavailable):
+    """The disk that holds the bytes has no room for them beside its reserve. Nothing was begun."""
+
+    code, title = "store_nearly_full", "There is no room for these bytes"
+    advice = "Tell the operator; the same call works as soon as there is room. PACKMULE_STORAGE_RESERVE is kept free."
 
 
 class BlobMissing(NotFound):

@@ -32,6 +32,9 @@ class LocalStore:
         self._files = FileSystemStorage(location=root)
         self.root = Path(self._files.location)
 
+    def require_writes_once(self) -> None:
+        """A link to a name that is taken fails: see disk.keep."""
+
     def upload_url(self, key: str, *, size: int, seconds: int) -> SignedRequest:
         """A PUT that this server takes."""
         return signing.request(Grant("PUT", key, signing.until(seconds), size))

@@ -1,7 +1,8 @@
 """Blobs in a bucket of any S3. The only module that knows boto3 and django-storages, imported where there is an S3.
 
 What a client may send is in the signature: method, key, exact Content-Length, and `If-None-Match: *`, by which a blob
-is written once. (A server that does not know conditional writes lets the holder of a live URL write again.)
+is written once. A server that does not know conditional writes would let the holder of a live URL write again, so that
+it is tried before the first upload.
 """
 
 from __future__ import annotations
@@ -10,23 +11,35 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from io import BytesIO
 from typing import Any, BinaryIO
+from uuid import UUID, uuid4
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from storages.backends.s3 import S3Storage
 
 from apps.core import clock
+from apps.core.ids import encode
 from apps.core.problems import Problem
 from apps.storage.stores import disk, keys
 from apps.storage.stores.base import Disposition, Part, SignedRequest, Stat
 from apps.storage.stores.disposition import content_disposition, content_type
-from apps.storage.stores.errors import BlobExists, BlobMissing, PartsDiffer, StoreUnreachable, UploadGone
+from apps.storage.stores.errors import (
+    BlobExists,
+    BlobMissing,
+    PartsDiffer,
+    StoreOverwrites,
+    StoreUnreachable,
+    UploadGone,
+)
 
 logger = logging.getLogger("packmule.storage")
 
 _ONCE = {"IfNoneMatch": "*"}
 _ONCE_HEADER = {"If-None-Match": "*"}
+#: Where the server is tried. No tenant has an id of nothing.
+_NOBODY = f"{encode('t', UUID(int=0))}/proof"
 #: How many blobs one call deletes (a limit of S3).
 _BATCH = 1000
 #: From here on `put` sends parts of this size.
@@ -71,11 +84,30 @@ class S3Store:
             client_config=Config(signature_version="s3v4", s3=style, **_PATIENCE, **sums),
         )
         self._bucket = bucket
+        self._writes_once = False
         # One for all threads: it is made for that, and costs megabytes.
         self._client = storage.connection.meta.client
 
+    def require_writes_once(self) -> None:
+        """Write twice under a key of nobody's; what came of it is remembered where it went well."""
+        if self._writes_once:
+            return
+        key = f"{_NOBODY}/{uuid4().hex}"
+        self.put(key, BytesIO(b"first"))
+        try:
+            self.put(key, BytesIO(b"second"))
+        except BlobExists:
+            self._writes_once = True
+        finally:
+            self.delete([key])
+        if not self._writes_once:
+            raise StoreOverwrites(
+                f"The S3 of the bucket {self._bucket} wrote over a blob. {StoreOverwrites.advice}"
+            )
+
     def upload_url(self, key: str, *, size: int, seconds: int) -> SignedRequest:
         """A presigned PutObject."""
+        self.require_writes_once()
         return self._signed("PUT", "put_object", key, seconds, ContentLength=size, **_ONCE)
 
     def start_multipart(self, key: str) -> str:
@@ -159,10 +191,11 @@ class S3Store:
                     yield from body.iter_chunks(disk.CHUNK)
 
     def download_url(self, key: str, shown: Disposition, *, seconds: int) -> SignedRequest:
-        """A presigned GetObject that says how it is shown."""
+        """A presigned GetObject that says how it is shown. There is no way to have S3 send other headers."""
         headers = {
             "ResponseContentDisposition": content_disposition(shown),
             "ResponseContentType": content_type(shown),
+            "ResponseCacheControl": f"private, max-age={seconds}",
         }
         return self._signed("GET", "get_object", key, seconds, **headers)
 

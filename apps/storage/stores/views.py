@@ -23,7 +23,8 @@ from apps.apikeys.visits import host_of, unknown_host
 from apps.core.dispatch import set_length
 from apps.core.problem_handlers import problem_for, problem_response
 from apps.core.problems import MethodNotAllowed, NotFound, PayloadTooLarge, Problem, show
-from apps.storage.stores import disk, ranges, signing, store, transfers
+from apps.storage import stores
+from apps.storage.stores import disk, ranges, signing, transfers
 from apps.storage.stores.checksums import Checksums
 from apps.storage.stores.disposition import content_disposition, content_type
 from apps.storage.stores.errors import LengthNeeded, SizeDiffers, UploadInterrupted
@@ -80,7 +81,7 @@ def transfer(request: HttpRequest, token: str) -> HttpResponseBase:
         raise MethodNotAllowed(str(request.method), _METHODS)
     grant = signing.read(token, request.method)
     _require_place(request, grant)
-    local = store()
+    local = stores.store()
     if not isinstance(local, LocalStore):
         raise NotFound("The files of this installation lie in another store now. Ask for a new URL.")
     return _take(request, local, grant) if grant.method == "PUT" else _give(request, local, grant)
@@ -108,7 +109,7 @@ def _take(request: HttpRequest, local: LocalStore, grant: Grant) -> HttpResponse
             raise UploadInterrupted(f"{size} of {grant.size} bytes came. {UploadInterrupted.advice}")
         checksums.require()
 
-    with transfers.place():
+    with transfers.place(grant.tenant_id):
         local.receive(grant, checksums.over(_sent(request)), require)
     return _nothing(200, {})
 
@@ -148,7 +149,7 @@ def _give(request: HttpRequest, local: LocalStore, grant: Grant) -> HttpResponse
     file = local.open(grant.key)
     try:
         file.seek(span.start)
-        outgoing = transfers.Outgoing(file, span.length)
+        outgoing = transfers.Outgoing(file, span.length, grant.tenant_id)
     except BaseException:
         file.close()
         raise

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from apps.core import clock
+from apps.storage import buckets
 from apps.storage.models import File
 from apps.storage.tests.parcels import (
     PNG,
     announce,
     another_version,
-    arrive,
     lying,
     make_bucket,
     stored,
@@ -91,12 +91,35 @@ def test_a_bucket_with_files_stays_until_it_is_emptied(
     refused = root.delete("/v1/buckets/photos")
     assert (refused.status, refused.code, refused["files"]) == (409, "bucket_not_empty", 3)
     with django_capture_on_commit_callbacks(execute=True):
-        assert root.post("/v1/buckets/photos/empty").status == 200
+        emptied = root.post("/v1/buckets/photos/empty")
+    assert (emptied.status, emptied["purged"], emptied["left"]) == (200, 3, 0)
     assert [lying(store_folder, path) for path in paths] == [0, 0, 0]
     with enter(world.acorn.ref):
         assert not File.objects.exists()
     assert [row["bytes"] for row in root.get("/v1/storage/usage")["data"]] == [0, 0, 0]
     assert root.delete("/v1/buckets/photos").status == 204
+
+
+def test_a_large_bucket_is_emptied_in_several_calls(
+    world: World, api: Api, root: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buckets, "EMPTIED_AT_ONCE", 2)
+    make_bucket(world.acorn)
+    north = api.using(world.acorn.parties["north"].person_key)
+    path = uploaded(world.acorn, north)
+    another_version(world.acorn, north, path, PNG + b"1")
+    uploaded(world.acorn, root)
+    uploaded(world.acorn, north)
+    first, second, third = (root.post("/v1/buckets/photos/empty") for _ in range(3))
+    assert [(answer["purged"], answer["left"]) for answer in (first, second, third)] == [
+        (2, 1),
+        (1, 0),
+        (0, 0),
+    ]
+    assert {(row["bytes"], row["files"]) for row in root.get("/v1/storage/usage")["data"]} == {(0, 0)}
+    assert root.post("/v1/storage/reconcile")["data"] == []
+    trail = root.get("/v1/audit?operation=buckets.empty")["data"]
+    assert [entry["resource"]["id"] for entry in trail] == [root.get("/v1/buckets/photos")["id"]] * 3
 
 
 def test_the_quota_is_each_organizations(world: World, api: Api, root: Api) -> None:
@@ -111,19 +134,6 @@ def test_the_quota_is_each_organizations(world: World, api: Api, root: Api) -> N
     assert announce(north).code == "storage_quota_exceeded"
     north.post(f"{path}/purge")
     assert announce(north).status == 201
-
-
-def test_uploads_that_were_announced_together_are_counted_when_they_are_complete(
-    world: World, api: Api
-) -> None:
-    make_bucket(world.acorn, quota_bytes=len(PNG))
-    north = api.using(world.acorn.parties["north"].person_key)
-    late = announce(north)
-    uploaded(world.acorn, north)
-    arrive(world.acorn, late["id"], PNG)
-    refused = north.post(f"/v1/files/{late['id']}/complete")
-    assert (refused.code, refused["used"], refused["asked"]) == ("storage_quota_exceeded", len(PNG), len(PNG))
-    assert stored(north) == {"photos": (len(PNG), 1)}
 
 
 def test_versions_beyond_those_that_are_kept_go(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connections
 
-from apps.storage import uploads
+from apps.storage import transfer, uploads
 from apps.storage.tests.parcels import PNG, make_bucket, sha256
 from tests.client import Api
 from tests.world import World
@@ -46,9 +46,9 @@ def served(world: World, settings: LazySettings) -> Iterator[None]:
         thread.join()
 
 
-def run(*words: str) -> Any:
+def run(*words: str, stderr: StringIO | None = None) -> Any:
     out = StringIO()
-    call_command(*words, "--json", stdout=out)
+    call_command(*words, "--json", stdout=out, stderr=stderr or StringIO(), no_color=True)
     return json.loads(out.getvalue())
 
 
@@ -57,8 +57,7 @@ def test_a_file_there_and_back(
     world: World, served: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: bool
 ) -> None:
     if cut:
-        for name, value in (("IN_PARTS_ABOVE", 100), ("PART_SIZE", 100), ("MIB", 100)):
-            monkeypatch.setattr(uploads, name, value)
+        in_parts(monkeypatch)
     make_bucket(world.acorn)
     source, target = tmp_path / "cat.png", tmp_path / "back.png"
     source.write_bytes(PNG)
@@ -68,6 +67,81 @@ def test_a_file_there_and_back(
     assert found == Api(world.acorn.root_key).get(f"/v1/files/{made['id']}").body
     assert target.read_bytes() == PNG
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back.png", "cat.png"]
+
+
+@pytest.fixture
+def broken_off(
+    world: World, served: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[int], tuple[Path, str, list[int]]]:
+    """Begin an upload that breaks off when so many requests were sent; the file here, its id, and what is sent then."""
+    make_bucket(world.acorn)
+    source, put, begun, broken = tmp_path / "cat 1.png", transfer._put, list[int](), list[bool]()
+    source.write_bytes(PNG)
+
+    def breaking(after: int) -> tuple[Path, str, list[int]]:
+        def sending(signed: Any, path: Path, start: int, size: int) -> None:
+            begun.append(start)
+            put(signed, path, start, size)
+            if len(begun) == after and not broken:
+                broken.append(True)
+                raise transfer.TransferFailed("made up for this test")
+
+        monkeypatch.setattr(transfer, "_put", sending)
+        with pytest.raises(CommandError) as failure:
+            run("files", "upload", str(source), "--bucket", "photos")
+        file = Api(world.acorn.root_key).get("/v1/files")["data"][0]["id"]
+        again = f"manage.py files upload '{source}' --resume {file}"
+        assert failure.value.document["remedy"]["command"] == again  # type: ignore[attr-defined]
+        begun.clear()
+        return source, file, begun
+
+    return breaking
+
+
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("IN_PARTS_ABOVE", 100), ("PART_SIZE", 100), ("MIB", 100)):
+        monkeypatch.setattr(uploads, name, value)
+
+
+@pytest.mark.parametrize(("after", "starts"), [(1, [100, 200]), (2, [200]), (3, [])])
+def test_an_upload_in_parts_goes_on_where_it_broke_off(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    broken_off: Callable[[int], tuple[Path, str, list[int]]],
+    after: int,
+    starts: list[int],
+) -> None:
+    in_parts(monkeypatch)
+    source, file, begun = broken_off(after)
+    told = StringIO()
+    made = run("files", "upload", str(source), "--resume", file, stderr=told)
+    assert (made["id"], made["status"], made["sha256"], begun) == (file, "ready", sha256(PNG), starts)
+    lines = [f"{file}: {done} of {len(starts)} parts sent" for done in range(1, len(starts) + 1)]
+    assert told.getvalue().splitlines()[: len(lines)] == lines
+
+
+def test_an_upload_in_one_piece_that_arrived_before_is_completed(
+    broken_off: Callable[[int], tuple[Path, str, list[int]]],
+) -> None:
+    source, file, _ = broken_off(1)
+    assert run("files", "upload", str(source), "--resume", file)["status"] == "ready"
+    with pytest.raises(CommandError) as failure:
+        run("files", "upload", str(source), "--resume", file)
+    assert failure.value.document["code"] == "no_open_upload"  # type: ignore[attr-defined]
+
+
+def test_only_the_same_bytes_go_on(
+    monkeypatch: pytest.MonkeyPatch, broken_off: Callable[[int], tuple[Path, str, list[int]]]
+) -> None:
+    in_parts(monkeypatch)
+    source, file, begun = broken_off(1)
+    for content in (PNG[:-1], bytes(len(PNG))):
+        source.write_bytes(content)
+        with pytest.raises(CommandError) as failure:
+            run("files", "upload", str(source), "--resume", file)
+        assert (failure.value.returncode, begun) == (64, [])
+    with pytest.raises(CommandError):
+        run("files", "upload", str(source), "--resume", file, "--name", "dog.png")
 
 
 def test_what_goes_wrong_is_said(world: World, served: None, tmp_path: Path) -> None:

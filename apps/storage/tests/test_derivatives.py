@@ -14,6 +14,7 @@ from apps.storage.images import running
 from apps.storage.images.recipes import Recipe
 from apps.storage.images.tests.pictures import bomb, corners, encoded, exif, webp_bomb
 from apps.storage.models import Condemned, Derivative
+from apps.storage.stores.places import Places
 from apps.storage.tests.clamd import running as running_clamd
 from apps.storage.tests.derived import counted, lying
 from apps.storage.tests.parcels import PNG, another_version, content_of, make_bucket, send, stored, uploaded
@@ -208,7 +209,7 @@ def test_a_server_without_time_says_come_again(
     assert refused.headers["Retry-After"]
     with monkeypatch.context() as busy:
         busy.setattr("apps.storage.deriving._PATIENCE", 0.001)
-        busy.setattr("apps.storage.deriving._PLACES.acquire", lambda **_wait: False)
+        busy.setattr("apps.storage.deriving._places", Places(lambda: 0))
         assert me.get(f"{path}/derivatives/thumb").code == "images_busy"
     assert me.get(f"{path}/derivatives/thumb").status == 302
     assert lying(store_folder, path) == 1

@@ -12,7 +12,7 @@ import pytest
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.strictjson import timestamp
-from apps.storage import blobs, chores, reports, stores
+from apps.storage import chores, reports, stores
 from apps.storage.models import Condemned, File, FileVersion, Usage
 from apps.storage.stores.errors import StoreUnreachable
 from apps.storage.tests.parcels import PNG, announce, arrive, lying, make_bucket, send, stored, uploaded
@@ -156,20 +156,6 @@ def test_a_tenant_in_which_it_fails_keeps_no_other_from_its_turn(
     monkeypatch.setattr(chores, "run_lifecycle", fails_in_acorn)
     with clock.frozen(clock.now() + timedelta(days=2)):
         assert chores.keep_lifecycle() == 1
-
-
-def test_a_file_that_was_restored_meanwhile_is_not_purged(world: World, me: Api) -> None:
-    """Who purges has picked the deleted ones before; what they wanted is asked again under the lock."""
-    path = uploaded(world.acorn, me)
-    me.delete(path)
-    with enter(world.acorn.ref):
-        picked = File.objects.filter(deleted_at__isnull=False)
-        chosen = list(picked.values_list("pk", flat=True))
-    assert me.post(f"{path}/restore").status == 200
-    with enter(world.acorn.ref), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blobs, "_chunks", lambda _ids: iter([chosen]))
-        assert blobs.purge(picked) == 0
-    assert me.get(path).status == 200
 
 
 def test_a_version_that_was_added_meanwhile_goes_with_its_file(world: World, me: Api) -> None:

@@ -42,6 +42,30 @@ def test_an_owner_is_named(world: World, api: Api) -> None:
     assert announce(backend, owner=south.person).code == "not_found"
 
 
+def test_who_answers_for_nobody_names_nobody(world: World, api: Api) -> None:
+    make_bucket(world.acorn)
+    north = world.acorn.parties["north"]
+    promote(world.acorn, north, "developer")
+    member = api.using(north.viewer_key)
+    own = member.get("/v1/whoami")["actor"]["id"]
+    assert announce(member, owner=own)["owner"] == own
+    for other in (north.person, world.acorn.parties["south"].person):
+        refused = announce(member, owner=other)
+        assert (refused.status, refused["errors"][0]["code"]) == (422, "not_yours")
+    promote(world.acorn, north, "admin")
+    assert announce(member, owner=north.person)["owner"] == north.person
+
+
+def test_the_owner_of_an_organizations_file_is_one_of_its_members(world: World, api: Api) -> None:
+    make_bucket(world.acorn)
+    north, south = world.acorn.parties["north"], world.acorn.parties["south"]
+    root = api.using(world.acorn.root_key)
+    assert announce(root, organization=north.id, owner=north.person)["owner"] == north.person
+    refused = announce(root, organization=north.id, owner=south.person)
+    assert (refused.status, refused["errors"][0]["code"]) == (422, "not_a_member")
+    assert announce(root, owner=south.person)["owner"] == south.person
+
+
 def test_an_organizations_file_is_its_members(world: World, api: Api) -> None:
     make_bucket(world.acorn)
     north = world.acorn.parties["north"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -118,3 +119,29 @@ def test_the_process_gets_no_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     with pytest.raises(Damaged) as told:
         running.draw(tmp_path / "source", tmp_path / "target", Recipe(width=10))
     assert "PACKMULE" not in told.value.said
+
+
+def test_the_process_runs_where_the_image_lies_and_imports_nothing_from_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit(9)")
+    (tmp_path / "source").write_bytes(encoded(corners()))
+    assert running.draw(tmp_path / "source", tmp_path / "target", Recipe(width=10)).width == 10
+    show = "import json, os; print(json.dumps({'refused': 'image_damaged', 'said': os.getcwd()}))"
+    monkeypatch.setattr(running, "_PROGRAM", ("-c", show))
+    with pytest.raises(Damaged) as told:
+        running.draw(tmp_path / "source", tmp_path / "target", Recipe(width=10))
+    assert told.value.said == str(tmp_path)
+
+
+def test_the_process_is_held_to_all_its_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    names = ("CPU", "AS", "FSIZE", "NOFILE", "CORE")
+    show = (
+        "import json, resource; from apps.storage.images import __main__ as program; program._limit();"
+        f"found = [resource.getrlimit(getattr(resource, 'RLIMIT_' + name))[0] for name in {names}];"
+        "print(json.dumps({'refused': 'image_damaged', 'said': json.dumps(found)}))"
+    )
+    monkeypatch.setattr(running, "_PROGRAM", ("-c", show))
+    with pytest.raises(Damaged) as told:
+        running.draw(tmp_path / "source", tmp_path / "target", Recipe(width=10))
+    assert json.loads(told.value.said) == [20, 1024**3, 256 * 1024**2, 32, 0]

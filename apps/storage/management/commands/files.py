@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.core.command_options import add_places, headers_of
+from apps.core.commands import BadUsage
 from apps.core.local_api import LocalCall
 from apps.core.room_commands import OperationsCommand, ask
 from apps.storage import transfer
@@ -20,13 +21,15 @@ class Command(OperationsCommand):
     room = "files"
 
     def add_verbs(self, verbs: Any) -> None:
-        """`upload PATH --bucket B` and `download ID PATH`."""
+        """`upload PATH --bucket B`, `upload PATH --resume ID` and `download ID PATH`."""
         up = verbs.add_parser(
             "upload", help="Send a file of this machine, whole or in parts, and complete it."
         )
         up.add_argument("path", type=Path)
-        up.add_argument(
-            "--bucket", required=True, metavar="NAME", help="the bucket's name, or its id; required"
+        where = up.add_mutually_exclusive_group(required=True)
+        where.add_argument("--bucket", metavar="NAME", help="the bucket's name, or its id")
+        where.add_argument(
+            "--resume", metavar="FILE_ID", help="go on with an upload that broke off, instead of a new file"
         )
         up.add_argument("--name", metavar="NAME", help="another name than the file has here")
         up.add_argument("--content-type", metavar="TYPE", help="without it, what the name says")
@@ -41,10 +44,18 @@ class Command(OperationsCommand):
         asking = partial(_ask, headers_of(options))
         if options["verb"] == "download":
             return transfer.download(asking, options["file"], options["path"])
-        given = {name: options[name] for name in ("bucket", "name", "content_type")}
-        return transfer.upload(
-            asking, options["path"], {name: value for name, value in given.items() if value}
-        )
+        given = {name: options[name] for name in ("bucket", "name", "content_type") if options[name]}
+        if not options["resume"]:
+            return transfer.upload(asking, options["path"], given, self._say)
+        if given:
+            raise BadUsage(
+                "--resume goes on with a file as it was announced; leave --name and --content-type out."
+            )
+        return transfer.resume(asking, options["path"], options["resume"], self._say)
+
+    def _say(self, line: str) -> None:
+        self.stderr.write(line, self.style.NOTICE)
+        self.stderr.flush()
 
 
 def _ask(

@@ -255,6 +255,17 @@ def test_only_what_can_hold_no_script_is_shown(
     assert answer.headers["Content-Disposition"].startswith(begins)
 
 
+def test_both_say_for_how_long_a_download_may_be_kept_and_how_long_it_is(store: Store, key: str) -> None:
+    store.put(key, BytesIO(HELLO))
+    signed = store.download_url(key, SAVED, seconds=90)
+    answer, first = send(signed), send(signed, range="bytes=0-0")
+    kept, _, seconds = answer.headers["Cache-Control"].rpartition("=")
+    assert (kept, 80 < int(seconds) <= 90) == ("private, max-age", True)
+    # By a GET, since an S3 signs for one method: HEAD is another one.
+    assert (first.status, first.headers["Content-Range"]) == (206, f"bytes 0-0/{len(HELLO)}")
+    assert answer.headers["ETag"] == first.headers["ETag"]
+
+
 def test_a_name_in_any_writing_arrives(store: Store, key: str) -> None:
     store.put(key, BytesIO(HELLO))
     answer = send(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from base64 import b64encode
+from contextlib import ExitStack
 from io import BytesIO
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.storage.stores import transfers
 from apps.storage.stores.base import Disposition, SignedRequest
+from apps.storage.stores.errors import StoreBusy
 from apps.storage.stores.local import LocalStore
 from apps.storage.stores.tests.sending import send
 from apps.tenancy.models import Tenant
@@ -210,13 +212,27 @@ def test_the_limit_of_bodies_is_for_calls_and_not_for_files(
     check_refusal(answer, 413, "payload_too_large")
 
 
-def test_a_full_house_is_told_to_come_back(settings: Any, stored: SignedRequest) -> None:
+def test_a_full_house_is_told_to_come_back(world: World, settings: Any, stored: SignedRequest) -> None:
     settings.PACKMULE_STORAGE_TRANSFERS = 1
-    with transfers.place():
+    with transfers.place(world.birch.ref.id):
         problem = refused(stored, 503, "store_busy")
     assert problem["retryable"] is True
     for _ in range(3):
         assert send(stored).content == HELLO
+
+
+def test_one_tenant_never_takes_all_places(world: World, settings: Any, stored: SignedRequest) -> None:
+    settings.PACKMULE_STORAGE_TRANSFERS = 5
+    acorn, birch = world.acorn.ref.id, world.birch.ref.id
+    with ExitStack() as slow:
+        for _ in range(3):
+            slow.enter_context(transfers.place(acorn))
+        refused(stored, 503, "store_busy")
+        for _ in range(2):
+            slow.enter_context(transfers.place(birch))
+        with pytest.raises(StoreBusy):
+            transfers.take_place(birch)
+    assert send(stored).content == HELLO
 
 
 def test_a_download_that_nobody_reads_gives_its_place_back(settings: Any, stored: SignedRequest) -> None:

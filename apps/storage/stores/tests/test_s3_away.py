@@ -14,13 +14,18 @@ from typing import Any
 
 import httpx
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 
+from apps.core import serving
+from apps.storage import stores
+from apps.storage.stores import proof, store
 from apps.storage.stores import s3 as s3_module
-from apps.storage.stores import store
 from apps.storage.stores.base import Disposition, Store
-from apps.storage.stores.errors import StoreUnreachable
+from apps.storage.stores.errors import StoreOverwrites, StoreUnreachable
 from apps.storage.stores.s3 import S3Store
 from tests.standins.s3 import S3Server
+from tests.world import World
 
 KEY = "t_01k0000000000000000000000a/file/1"
 SECRET = "made-up-secret-for-tests"
@@ -136,11 +141,61 @@ def test_it_takes_the_call_and_never_answers(monkeypatch: pytest.MonkeyPatch) ->
     assert time.monotonic() - began < 20, "a web thread would wait for it"
 
 
-def test_signing_asks_nobody() -> None:
+def test_signing_asks_nobody_but_before_the_first_upload() -> None:
     away = s3("http://127.0.0.1:9")
+    with pytest.raises(StoreUnreachable):
+        away.upload_url(KEY, size=3, seconds=60)
+    away._writes_once = True
     assert away.upload_url(KEY, size=3, seconds=60).url.startswith("http://127.0.0.1:9/packmule-tests/t_")
     assert away.part_url(KEY, "upload", 1, size=3, seconds=60).headers == {}
     assert away.download_url(KEY, Disposition("a", "text/plain"), seconds=60).method == "GET"
+
+
+@pytest.fixture
+def chosen(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Have the settings name the S3 at an address."""
+
+    def choose(endpoint: str) -> None:
+        for name, value in S3Server(endpoint).settings().items():
+            setattr(settings, name, value)
+
+    monkeypatch.setattr(proof, "_asked_again", 0.0)
+    return choose
+
+
+def test_one_that_writes_over_blobs_is_not_used(world: World, chosen: Callable[[str], None]) -> None:
+    with answering(200, b"<DeleteResult/>") as endpoint:
+        chosen(endpoint)
+        with pytest.raises(StoreOverwrites, match="packmule-tests wrote over a blob"):
+            store().upload_url(KEY, size=3, seconds=60)
+        assert any("wrote over a blob" in reason for reason in serving.objections())
+        with pytest.raises(CommandError, match="wrote over a blob"):
+            call_command("serve", port=0)
+
+
+def test_one_that_is_away_keeps_nobody_from_serving_and_takes_no_upload(
+    chosen: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen("http://127.0.0.1:9")
+    assert proof.objection() is None
+    with pytest.raises(StoreUnreachable):
+        store().upload_url(KEY, size=3, seconds=60)
+    monkeypatch.setattr(stores, "store", lambda: pytest.fail("asked again at once"))
+    assert proof.objection() is None
+
+
+@pytest.mark.slow
+def test_one_that_writes_once_is_asked_once(
+    s3_server: S3Server, chosen: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = s3(s3_server.endpoint)
+    monkeypatch.setattr(stores, "store", lambda: asked)
+    chosen(s3_server.endpoint)
+    assert proof.objection() is None
+    left = asked._client.list_objects_v2(Bucket="packmule-tests", Prefix=f"{s3_module._NOBODY}/")
+    assert left["KeyCount"] == 0
+    monkeypatch.setattr(asked, "put", lambda *_: pytest.fail("tried again"))
+    assert asked.upload_url(KEY, size=3, seconds=60).method == "PUT"
 
 
 @pytest.mark.slow
@@ -151,6 +206,7 @@ def test_keys_that_it_does_not_know(s3_server: S3Server, caplog: pytest.LogCaptu
     with pytest.raises(StoreUnreachable):
         bad.put(KEY, BytesIO(b"abc"))
     assert "SignatureDoesNotMatch" in caplog.text
+    bad._writes_once = True
     signed = bad.upload_url(KEY, size=3, seconds=60)
     answer = httpx.put(signed.url, content=b"abc", headers=dict(signed.headers))
     assert (answer.status_code, "SignatureDoesNotMatch" in answer.text) == (403, True)
@@ -164,6 +220,6 @@ def test_the_setting_chooses(settings: Any) -> None:
     assert isinstance(first, S3Store)
     assert store() is first
     settings.PACKMULE_S3_BUCKET = "two"
-    assert "/two/" in store().upload_url(KEY, size=1, seconds=1).url
+    assert "/two/" in store().part_url(KEY, "upload", 1, size=1, seconds=1).url
     settings.PACKMULE_S3_BUCKET = ""
     assert "/storage/" in store().upload_url(KEY, size=1, seconds=1).url

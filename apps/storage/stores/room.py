@@ -1,0 +1,37 @@
+"""The reserve of the disk on which the local store keeps bytes, which is for what else lives there: a database."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from django.conf import settings
+
+from apps.storage.stores.base import Store
+from apps.storage.stores.errors import StoreNearlyFull
+from apps.storage.stores.local import LocalStore
+
+#: After how many seconds somebody may have made room.
+_AGAIN = 600
+
+
+def require(store: Store, size: int) -> None:
+    """Raise StoreNearlyFull when `size` more bytes would leave the disk less than PACKMULE_STORAGE_RESERVE bytes.
+
+    It sets nothing aside, and of another store it knows nothing.
+    """
+    if not isinstance(store, LocalStore):
+        return
+    free, kept = shutil.disk_usage(_standing(store.root)).free, settings.PACKMULE_STORAGE_RESERVE
+    if free - size < kept:
+        left = max(0, free - kept)
+        raise StoreNearlyFull(
+            f"{size} bytes have no room: {left} are left on the disk. {StoreNearlyFull.advice}",
+            extra={"size": size, "left": left},
+            retry_after=_AGAIN,
+        )
+
+
+def _standing(folder: Path) -> Path:
+    """The folder, or the first one above it that is there already."""
+    return next(path for path in (folder, *folder.parents) if path.is_dir())
