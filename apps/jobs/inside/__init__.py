@@ -1,0 +1,1 @@
+"""The platform's own workers: dramatiq's threads, fed with leases from the lanes of all tenants."""

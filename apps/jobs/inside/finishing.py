@@ -1,0 +1,85 @@
+"""Writing down how attempts ended: many at a time, so that a small job does not pay for a whole commit.
+
+A job whose end was not written when the process dies is done again, as one that died in the middle is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from queue import Empty, Queue
+from threading import Event, Thread
+
+from django.db import DatabaseError, connections
+
+from apps.core.actor import TenantRef
+from apps.jobs.inside.keeping import Keeper
+from apps.jobs.running import Outcome
+from apps.jobs.working import settle
+from apps.tenancy.walls import enter
+
+logger = logging.getLogger("packmule.jobs")
+#: How many ends are written in one transaction at most, and how many may wait: beyond it, whoever ends a job waits.
+_TOGETHER, _WAITING = 256, 2048
+_TRIES, _PAUSE = 5, 0.5
+
+
+class Finisher(Thread):
+    """Takes outcomes from the worker's threads, and writes them."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        super().__init__(name="finisher", daemon=True)
+        self.keeper = keeper
+        self._outcomes: Queue[tuple[TenantRef, Outcome] | None] = Queue(_WAITING)
+        self._stop_asked = Event()
+
+    def put(self, tenant: TenantRef, outcome: Outcome) -> None:
+        """Have `outcome` written soon."""
+        self._outcomes.put((tenant, outcome))
+
+    def run(self) -> None:
+        """Write what comes until the end is asked for, and then what is left."""
+        while (first := self._outcomes.get()) is not None:
+            batch = [first, *self._more()]
+            self._write([each for each in batch if each is not None])
+            if None in batch:
+                break
+        connections.close_all()
+
+    def finish(self) -> None:
+        """Write what is left, and end. Nothing may be put any more."""
+        self._outcomes.put(None)
+        self.join()
+
+    def _more(self) -> list[tuple[TenantRef, Outcome] | None]:
+        found: list[tuple[TenantRef, Outcome] | None] = []
+        try:
+            while len(found) < _TOGETHER:
+                found.append(self._outcomes.get_nowait())
+        except Empty:
+            pass
+        return found
+
+    def _write(self, batch: list[tuple[TenantRef, Outcome]]) -> None:
+        by_tenant: defaultdict[TenantRef, list[Outcome]] = defaultdict(list)
+        for tenant, outcome in batch:
+            by_tenant[tenant].append(outcome)
+        for tenant, outcomes in by_tenant.items():
+            self._write_in(tenant, outcomes)
+            self.keeper.forget(outcome.job_id for outcome in outcomes)
+
+    def _write_in(self, tenant: TenantRef, outcomes: list[Outcome]) -> None:
+        """Write those of one tenant. What cannot be written is done again when its lease is over."""
+        for _ in range(_TRIES):
+            try:
+                with enter(tenant):
+                    settle(None, outcomes)
+            except DatabaseError as failure:
+                logger.warning("%s: ends of %d jobs not written (%s)", tenant.name, len(outcomes), failure)
+                connections.close_all()
+                self._stop_asked.wait(_PAUSE)
+            except Exception:
+                logger.exception("%s: ends of %d jobs not written", tenant.name, len(outcomes))
+                return
+            else:
+                return

@@ -1,0 +1,112 @@
+"""The platform's own worker: its threads do what lies in the lanes of all tenants."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from apps.jobs import tasks
+from apps.jobs.inside.worker import Worker
+from apps.jobs.models import Job
+from apps.jobs.registry import Dispatch, Lane, Share
+from apps.jobs.tasks import AgainLater, NeverAgain, Run, Task, task
+from apps.tenancy.walls import current_tenant, enter, registry
+from tests.world import Space, World
+
+
+@pytest.fixture
+def declared() -> Iterator[Callable[..., Task]]:
+    """Declares tasks that are gone after the test."""
+    before = dict(tasks._tasks)
+
+    def declare(function: Callable[[Run], Any], **rules: Any) -> Task:
+        return task(f"test.{function.__name__}", queue="packmule.test", **rules)(function)
+
+    yield declare
+    tasks._tasks.clear()
+    tasks._tasks.update(before)
+
+
+@contextmanager
+def working(threads: int = 4) -> Iterator[Worker]:
+    worker = Worker(threads)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+def await_end(space: Space, kind: str, count: int) -> list[Job]:
+    for _ in range(400):
+        with enter(space.ref):
+            jobs = list(Job.objects.filter(kind=kind).order_by("id"))
+        if len(jobs) == count and all(job.is_over for job in jobs):
+            return jobs
+        time.sleep(0.05)
+    raise AssertionError([(job.state, job.error) for job in jobs])
+
+
+@pytest.fixture
+def left_clean(committing: World) -> Iterator[World]:
+    yield committing
+    for space in (committing.acorn, committing.birch):
+        with enter(space.ref):
+            Job.objects.filter(system=True).delete()
+    with registry():
+        for model in (Dispatch, Share, Lane):
+            model.objects.all().delete()
+
+
+def test_tasks_of_two_tenants_are_done_inside_their_walls(
+    left_clean: World, declared: Callable[..., Task]
+) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def look(run: Run) -> dict[str, Any]:
+        seen.append((current_tenant().name, run.payload["n"]))
+        assert run.actor.tenant.name == current_tenant().name
+        return {"n": run.payload["n"]}
+
+    looking = declared(look)
+    spaces = (left_clean.acorn, left_clean.birch)
+    for space in spaces:
+        with enter(space.ref), transaction.atomic():
+            looking.enqueue_many(None, [({"n": n}, None) for n in range(20)])
+    with working():
+        for space in spaces:
+            jobs = await_end(space, "test.look", 20)
+            assert [job.state for job in jobs] == ["succeeded"] * 20
+            assert [job.result for job in jobs] == [{"n": n} for n in range(20)]
+            assert [job.attempt for job in jobs] == [1] * 20
+    assert sorted(seen) == sorted((space.ref.name, n) for space in spaces for n in range(20))
+    with registry():
+        assert not Dispatch.objects.exists()
+
+
+def test_what_a_task_raises_decides_about_another_attempt(
+    left_clean: World, declared: Callable[..., Task]
+) -> None:
+    def stumble(run: Run) -> str:
+        if run.payload["how"] == "never":
+            raise NeverAgain("this cannot be")
+        if run.attempt == 1:
+            raise AgainLater("not yet", seconds=0.1)
+        return "done"
+
+    stumbling = declared(stumble, retry={"initial_seconds": 0.1, "jitter": 0})
+    space = left_clean.acorn
+    with enter(space.ref), transaction.atomic():
+        stumbling.enqueue(None, {"how": "never"})
+        stumbling.enqueue(None, {"how": "again"})
+    with working():
+        never, again = await_end(space, "test.stumble", 2)
+    assert (never.state, never.attempt, never.error) == (
+        "dead", 1, {"type": "NeverAgain", "message": "this cannot be"},
+    )  # fmt: skip
+    assert (again.state, again.attempt, again.result) == ("succeeded", 2, "done")

@@ -1,0 +1,180 @@
+"""A process that does the platform's own jobs: it claims, does, writes down, renews and sweeps until it is stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from datetime import timedelta
+from threading import Event, Thread
+from typing import Any
+from uuid import UUID
+
+import dramatiq
+from django.db import DatabaseError, connection, connections
+
+from apps.core import clock
+from apps.jobs.inside import brokers, performing
+from apps.jobs.inside.finishing import Finisher
+from apps.jobs.inside.keeping import Keeper
+from apps.jobs.inside.listening import Listener
+from apps.jobs.inside.performing import Held
+from apps.jobs.running import Outcome
+from apps.jobs.states import AttemptState, JobState
+from apps.jobs.sweeping import repair, sweep
+from apps.tenancy.walls import outside
+
+logger = logging.getLogger("packmule.jobs")
+#: Seconds between two sweeps, between two repairs, and what running jobs get to end when the worker is stopped.
+_SWEEP, _REPAIR, _GRACE = 1.0, 10.0, 3.0
+#: By how much a machine's clock may be off without a word.
+_MUCH = timedelta(seconds=2)
+
+
+class Worker:
+    """The threads of one worker process. `threads` jobs are done at a time."""
+
+    def __init__(self, threads: int) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}"[:100]
+        self.leases = brokers.Leases()
+        self.keeper = Keeper()
+        self.finisher = Finisher(self.keeper)
+        self.heard = Event()
+        self.stopping = Event()
+        self.listener: Listener | None = None
+        self.agreed = False
+        self.sweeper = Thread(target=self._sweep, name="sweeper", daemon=True)
+        self.broker = brokers.doorbells() or brokers.EmbeddedBroker(
+            self.take, self.leases, self.heard, threads
+        )
+        self._declare_actor()
+        self.threads = dramatiq.Worker(self.broker, worker_threads=threads, worker_timeout=1000)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        for thread in (self.keeper, self.finisher, self.sweeper):
+            thread.start()
+        if isinstance(self.broker, brokers.EmbeddedBroker):
+            self.listener = Listener(self.heard)
+            self.listener.start()
+        self.threads.start()
+
+    def stop(self) -> None:
+        """Begin no job any more, let those that run end for a moment, write how, and give back what was not begun."""
+        self.stopping.set()
+        self.heard.set()
+        self.threads.stop(timeout=int(_GRACE * 1000))
+        for held in self.leases.drain():
+            self.finisher.put(held.tenant, _given_back(held))
+        self.finisher.finish()
+        self.keeper.finish()
+        if self.listener is not None:
+            self.listener.finish()
+        self.sweeper.join()
+
+    def take(self, limit: int) -> tuple[list[Held], bool]:
+        """Claim up to `limit` jobs, and renew their leases from now on."""
+        if self.stopping.is_set():
+            return [], False
+        try:
+            self._agree()
+            found, there = performing.take(limit, self.name)
+        except DatabaseError as failure:
+            logger.warning("nothing claimed (%s); trying again", type(failure).__name__)
+            connections.close_all()
+            return [], False
+        self.keeper.keep(found)
+        return found, there
+
+    def _agree(self) -> None:
+        """Begin nothing by a clock that nobody has compared yet."""
+        if not self.agreed:
+            agree_on_time()
+            self.agreed = True
+
+    def _declare_actor(self) -> None:
+        embedded = isinstance(self.broker, brokers.EmbeddedBroker)
+        function = self.perform if embedded else self.answer
+        self.broker.declare_actor(
+            dramatiq.Actor(
+                function,
+                broker=self.broker,
+                actor_name=brokers.ACTOR,
+                queue_name=brokers.QUEUE,
+                priority=0,
+                options={},
+            )
+        )
+
+    def perform(self, *job_ids: str) -> None:
+        """Do the jobs of leases that this process holds; there is no other way to have one done here."""
+        for job_id in job_ids:
+            held = self.leases.pop(UUID(job_id))
+            if held is None:
+                raise RuntimeError(f"{job_id} is not held here.")
+            began = time.monotonic()
+            self._do(held)
+            if isinstance(self.broker, brokers.EmbeddedBroker):
+                self.broker.took(held.job.kind, time.monotonic() - began)
+
+    def answer(self, *_: Any) -> None:
+        """Answer a doorbell: claim the job whose turn it is, whoever rang, and do it."""
+        found, there = self.take(1)
+        while there and not found and not self.stopping.is_set():
+            time.sleep(0.005)
+            found, there = self.take(1)
+        for held in found:
+            self._do(held)
+
+    def _do(self, held: Held) -> None:
+        try:
+            outcome = performing.perform(held)
+        except Exception:
+            logger.exception("%s: how its attempt ended is not known; its lease runs out", held.job.pk)
+            self.keeper.forget([held.job.pk])
+            connections.close_all()
+            return
+        connection.close_if_unusable_or_obsolete()
+        if outcome is None:
+            self.keeper.forget([held.job.pk])
+            return
+        self.finisher.put(held.tenant, outcome)
+
+    def _sweep(self) -> None:
+        repaired = -_REPAIR
+        while not self.stopping.wait(_SWEEP):
+            try:
+                if time.monotonic() - repaired > _REPAIR:
+                    repaired = time.monotonic()
+                    agree_on_time()
+                    repair()
+                if sweep():
+                    self.heard.set()
+            except DatabaseError as failure:
+                logger.warning("not swept (%s); trying again", failure)
+                connections.close_all()
+            except Exception:
+                logger.exception("not swept; trying again")
+        connections.close_all()
+
+
+def agree_on_time() -> None:
+    """Go by the database's clock, as all that is in its rows does."""
+    with outside(), connection.cursor() as cursor:
+        cursor.execute("select clock_timestamp()")
+        lacking = clock.agree_on(cursor.fetchone()[0])
+    if abs(lacking) > _MUCH:
+        logger.warning("This machine's clock is %s off; the database's counts.", lacking)
+
+
+def _given_back(held: Held) -> Outcome:
+    """As if it had not been claimed: ready at once, and the attempt does not count."""
+    return Outcome(
+        held.job.pk,
+        held.lease.token,
+        JobState.SCHEDULED,
+        AttemptState.WAITS,
+        run_at=clock.now(),
+        counted=False,
+    )

@@ -1,0 +1,10 @@
+"""`manage.py schedules VERB`: the room's operations, as the principal of PACKMULE_KEY."""
+
+from apps.core.room_commands import OperationsCommand
+
+
+class Command(OperationsCommand):
+    """Made out of the operations `schedules.*`."""
+
+    help = "Operations on schedules: each verb is a call of the API."
+    room = "schedules"

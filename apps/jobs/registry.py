@@ -1,0 +1,163 @@
+"""The registry's side of jobs: what waits or runs anywhere, without its payload, and whose turn it is.
+
+A tenant puts its own dispatch rows here and can do nothing else; turns are kept by the registry's role alone.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+from uuid import UUID
+
+from django.db import models
+
+from apps.core.ids import uuid7
+from apps.core.walls import filled_by_tenants
+
+#: The share of what belongs to no organization: a value and no null, so that an index finds it.
+NOBODY: Final = UUID(int=0)
+
+
+class DispatchState(models.TextChoices):
+    """Where a dispatch row stands. One that is held waits until another job with its concurrency key ends."""
+
+    SCHEDULED = "scheduled", "Scheduled"
+    READY = "ready", "Ready"
+    HELD = "held", "Held"
+    LEASED = "leased", "Leased"
+
+
+class Runner(models.TextChoices):
+    """Who takes jobs out of a queue: the product's own workers, or those of the platform."""
+
+    CLIENT = "client", "The product's workers"
+    PLATFORM = "platform", "The platform's workers"
+
+
+@filled_by_tenants("schema_name")
+class Dispatch(models.Model):
+    """One job that is not over, under the job's id. It is gone when the job ends."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    schema_name = models.CharField(max_length=63)
+    queue = models.CharField(max_length=60)
+    share = models.UUIDField(default=NOBODY, help_text="The organization; all zeros for the tenant itself")
+    runner = models.CharField(max_length=10, choices=Runner)
+    state = models.CharField(max_length=10, choices=DispatchState, default=DispatchState.READY)
+    rank = models.SmallIntegerField(
+        default=0, help_text="Lower ones first: the priority with its sign changed"
+    )
+    concurrency_key = models.CharField(max_length=100, blank=True)
+    run_at = models.DateTimeField(null=True, help_text="When a scheduled one becomes ready")
+    ends_at = models.DateTimeField(null=True, help_text="When the job is over, whatever it does then")
+    token = models.UUIDField(null=True)
+    leased_until = models.DateTimeField(null=True)
+    touched_at = models.DateTimeField(null=True, help_text="When its worker last said something")
+
+    class Meta:
+        db_table = '"public"."jobs_dispatch"'
+        indexes: ClassVar = [
+            models.Index(
+                fields=["schema_name", "queue", "share", "rank", "id"],
+                name="jobs_dispatch_ready",
+                condition=models.Q(state="ready"),
+            ),
+            models.Index(
+                fields=["schema_name", "queue", "share", "concurrency_key"],
+                name="jobs_dispatch_leased",
+                condition=models.Q(state="leased"),
+            ),
+            models.Index(
+                fields=["schema_name", "queue", "share", "concurrency_key", "rank", "id"],
+                name="jobs_dispatch_held",
+                condition=models.Q(state="held"),
+            ),
+            models.Index(fields=["run_at"], name="jobs_dispatch_due", condition=models.Q(state="scheduled")),
+            models.Index(
+                fields=["leased_until"], name="jobs_dispatch_lost", condition=models.Q(state="leased")
+            ),
+            models.Index(
+                fields=["ends_at"], name="jobs_dispatch_ends", condition=models.Q(ends_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.queue} {self.id}"
+
+
+class _Turn(models.Model):
+    """What a lane and a share have in common: how much it had, and how much more it may have now.
+
+    `tat` is the theoretical arrival time of the next job under the rate limit (GCRA, ITU-T I.371), and `blocked_until`
+    when the limit next lets one through.
+    """
+
+    active = models.BooleanField(default=True, help_text="Something may be claimed here")
+    virtual_time = models.FloatField(default=0)
+    tat = models.DateTimeField(null=True)
+    blocked_until = models.DateTimeField(null=True)
+
+    class Meta:
+        abstract = True
+
+
+class Lane(_Turn):
+    """A queue of one tenant, among those of all others: the one that had least for its weight is next.
+
+    The limits are copies of what the tenant's queue says; null is none.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    schema_name = models.CharField(max_length=63)
+    queue = models.CharField(max_length=60)
+    runner = models.CharField(max_length=10, choices=Runner)
+    paused = models.BooleanField(default=False)
+    weight = models.PositiveIntegerField(default=1)
+    lease_seconds = models.PositiveIntegerField(default=60)
+    max_in_flight = models.PositiveIntegerField(null=True)
+    share_max_in_flight = models.PositiveIntegerField(null=True)
+    key_max_in_flight = models.PositiveIntegerField(default=1)
+    rate = models.FloatField(null=True, help_text="Seconds between two jobs, in the long run")
+    burst = models.PositiveIntegerField(default=1)
+    share_rate = models.FloatField(null=True)
+    share_burst = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        db_table = '"public"."jobs_lane"'
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["schema_name", "queue"], name="jobs_lane_once")
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["runner", "virtual_time"],
+                name="jobs_lane_turn",
+                condition=models.Q(active=True, paused=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.schema_name}/{self.queue}"
+
+
+class Share(_Turn):
+    """What one organization has of a lane."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    schema_name = models.CharField(max_length=63)
+    queue = models.CharField(max_length=60)
+    share = models.UUIDField(default=NOBODY)
+
+    class Meta:
+        db_table = '"public"."jobs_share"'
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["schema_name", "queue", "share"], name="jobs_share_once")
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["schema_name", "queue", "virtual_time"],
+                name="jobs_share_turn",
+                condition=models.Q(active=True),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.schema_name}/{self.queue}/{self.share}"

@@ -1,0 +1,151 @@
+"""Work of the platform itself, done by its own workers: functions of this project that are declared as tasks.
+
+A task gets a `Run`: the job, and an actor that stands in the job's tenant and organization. There is no way to call
+one without. What it returns becomes the job's result; what it raises ends the attempt, `Final` the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from apps.core import clock
+from apps.core.actor import Actor
+from apps.core.ids import uuid7
+from apps.jobs import leases, turns
+from apps.jobs.actors import snapshot_of
+from apps.jobs.ending import dispatch_of, share_by
+from apps.jobs.inserting import insert
+from apps.jobs.models import Job
+from apps.jobs.states import JobState
+from apps.tenancy.walls import whole_tenant
+
+
+class NeverAgain(Exception):  # noqa: N818 - it is an instruction
+    """The job is over: another attempt would end just so. `str()` says why."""
+
+
+class AgainLater(Exception):  # noqa: N818 - it is an instruction
+    """This attempt failed, and another one makes sense after so many seconds at the earliest."""
+
+    def __init__(self, said: str, seconds: float = 0) -> None:
+        super().__init__(said)
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One attempt at a task: the job, and who acts. `attempt` counts from 1, `last` says that there is no other."""
+
+    job: Job
+    actor: Actor
+
+    @property
+    def payload(self) -> Any:
+        """What the job was enqueued with."""
+        return self.job.payload
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt."""
+        return self.job.attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A declared function. `kind` and `queue` are those of its jobs; `retry` is their backoff.
+
+    `most_at_once` are in flight in one tenant. Jobs of a queue have turns by organization, or by what `share` makes of
+    a payload, of which `most_per_share` are in flight; None is no limit.
+    """
+
+    kind: str
+    queue: str
+    function: Callable[[Run], Any]
+    max_attempts: int = 5
+    retry: Mapping[str, float] = field(default_factory=dict)
+    timeout_seconds: int = 300
+    share: Callable[[Any], UUID] | None = None
+    most_at_once: int | None = None
+    most_per_share: int | None = None
+
+    def enqueue(
+        self,
+        actor: Actor | None,
+        payload: Mapping[str, Any],
+        *,
+        organization_id: UUID | None = None,
+        run_at: datetime | None = None,
+        job_id: UUID | None = None,
+    ) -> Job:
+        """Enqueue one job of this task in the tenant that stands; needs a transaction.
+
+        With `job_id`, a job that was there under that id already is left as it is, and is not enqueued again.
+        """
+        return self.enqueue_many(actor, [(payload, organization_id)], run_at=run_at, job_id=job_id)[0]
+
+    def enqueue_many(
+        self,
+        actor: Actor | None,
+        wishes: list[tuple[Mapping[str, Any], UUID | None]],
+        *,
+        run_at: datetime | None = None,
+        job_id: UUID | None = None,
+    ) -> list[Job]:
+        """Enqueue a job for each pair of payload and organization, with two statements however many there are."""
+        later = run_at is not None and run_at > clock.now()
+        jobs = [
+            Job(
+                id=job_id or uuid7(),
+                organization_id=organization_id,
+                queue=self.queue,
+                kind=self.kind,
+                payload=payload,
+                state=JobState.SCHEDULED if later else JobState.READY,
+                run_at=run_at,
+                max_attempts=self.max_attempts,
+                retry=dict(self.retry) or None,
+                timeout_seconds=self.timeout_seconds,
+                system=True,
+                enqueued_by=snapshot_of(actor) if actor else None,
+                request_id=actor.call.request_id if actor else "",
+                created_at=clock.now(),
+            )
+            for payload, organization_id in wishes
+        ]
+        with whole_tenant():
+            if job_id is not None and Job.objects.filter(pk=job_id).exists():
+                return jobs
+            insert(jobs)
+            leases.put([dispatch_of(job) for job in jobs])
+        return jobs
+
+
+_tasks: dict[str, Task] = {}
+
+
+def task(kind: str, *, queue: str, **rules: Any) -> Callable[[Callable[[Run], Any]], Task]:
+    """Declare a function as the task `kind`; `rules` are fields of Task. The queue's name begins with `packmule.`.
+
+    Raises ValueError at import for a kind that is declared already.
+    """
+
+    def declare(function: Callable[[Run], Any]) -> Task:
+        if kind in _tasks:
+            raise ValueError(f"the task {kind} is declared twice")
+        made = _tasks[kind] = Task(kind, queue, function, **rules)
+        if made.share is not None:
+            share_by(kind, made.share)
+        if made.most_at_once is not None or made.most_per_share is not None:
+            turns.limit(queue, most=made.most_at_once, most_of_share=made.most_per_share)
+        return made
+
+    return declare
+
+
+def find_task(kind: str) -> Task | None:
+    """The task of that kind; None when nothing declares it, or not any more."""
+    return _tasks.get(kind)

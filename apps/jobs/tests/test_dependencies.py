@@ -1,0 +1,117 @@
+"""Jobs that wait for others: chains, diamonds, and what becomes of them when one fails."""
+
+from __future__ import annotations
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from apps.core.ids import encode, uuid7
+from apps.jobs.tests.workers import claim, clockwork, later, make, rows, state, states, take
+from tests.client import Api
+from tests.refusals import check_refusal
+from tests.world import World
+
+
+def test_a_chain_runs_in_its_order(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    chain = [make(me)]
+    for _ in range(2):
+        chain.append(make(me, after=[chain[-1]]))
+    assert states(me, *chain) == ["ready", "waiting", "waiting"]
+    assert rows(*chain) == {chain[0]: "ready"}
+    for job in chain:
+        held = take(me)
+        assert (held.id, claim(me)) == (job, [])
+        held.complete()
+    assert states(me, *chain) == ["succeeded"] * 3
+
+
+def test_a_diamond_waits_for_both_sides(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    top = make(me)
+    left, right = make(me, after=[top]), make(me, after=[top])
+    bottom = make(me, after=[left, right, left])
+    take(me).complete()
+    sides = claim(me, limit=9)
+    assert {each.id for each in sides} == {left, right}
+    sides[0].complete()
+    assert state(me, bottom) == "waiting"
+    sides[1].complete()
+    assert take(me).id == bottom
+    steps = me.get(f"/v1/jobs/{bottom}/steps")["data"]
+    assert {(each["name"], each["result"]["state"]) for each in steps} == {
+        (left, "succeeded"),
+        (right, "succeeded"),
+    }
+
+
+def test_what_waited_for_a_job_that_failed_is_dead_to_the_last(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    top = make(me)
+    middle = make(me, after=[top])
+    last, aside = make(me, after=[middle]), make(me)
+    held = {each.id: each for each in claim(me, limit=9)}
+    held[top].fail()
+    assert state(me, middle) == "waiting", "another attempt may succeed"
+    me.post(f"/v1/jobs/{top}/cancel")
+    assert states(me, middle, last, aside) == ["dead", "dead", "running"]
+    error = me.get(f"/v1/jobs/{last}")["error"]
+    assert (error["type"], error["job"]) == ("dependency_failed", middle)
+    told = me.get("/v1/events?limit=200&types=job.dead")["data"]
+    assert {event["subject"] for event in told} == {middle, last}
+
+
+def test_two_hundred_that_wait_end_with_as_many_statements_as_two(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    costs = []
+    for many in (2, 200):
+        top = make(me)
+        wishes = [{"kind": "x", "after": [top], "deadline_at": "2027-06-01T00:00:00Z"}] * many
+        me.post("/v1/jobs/batch", {"jobs": wishes})
+        held = take(me)
+        with CaptureQueriesContext(connection) as seen:
+            assert held.fail(retryable=False)["state"] == "dead"
+        costs.append(len(seen.captured_queries))
+        assert len(me.get("/v1/jobs?state=dead&limit=200&kind=x")["data"]) >= many
+    assert costs[0] == costs[1]
+
+
+def test_jobs_that_are_over_already_are_waited_for_no_more(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    done = make(me)
+    take(me).complete()
+    assert state(me, make(me, after=[done])) == "ready"
+    bad = make(me)
+    take(me, limit=1).complete()
+    take(me).fail(retryable=False)
+    assert state(me, bad) == "dead"
+    check_refusal(me.post("/v1/jobs", {"kind": "x", "after": [bad]}), 404, "dependency_unknown")
+
+
+def test_a_time_counts_from_both(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    with clockwork() as now:
+        first = make(me)
+        second = make(me, after=[first], delay_seconds=60)
+        take(me).complete()
+        assert (state(me, second), claim(me)) == ("scheduled", [])
+        later(now, 61)
+        assert take(me).id == second
+
+
+def test_what_is_waited_for_is_found_behind_the_walls_alone(world: World, api: Api) -> None:
+    north, south = (api.using(party.person_key) for party in world.acorn.parties.values())
+    theirs = make(south)
+    for job in (theirs, encode("job", uuid7()), make(api.using(world.birch.root_key))):
+        check_refusal(north.post("/v1/jobs", {"kind": "x", "after": [job]}), 404, "dependency_unknown")
+
+
+def test_a_worker_of_one_organization_frees_what_waits_in_another(world: World, api: Api) -> None:
+    """The tenant as a whole may let a job of one organization wait for one of another."""
+    root = api.using(world.acorn.root_key)
+    north, south = world.acorn.parties.values()
+    first = make(root, organization=north.id)
+    second = make(root, organization=south.id, after=[first])
+    take(api.using(north.service_key)).complete()
+    assert state(root, second) == "ready"
+    assert take(api.using(south.service_key)).id == second

@@ -1,0 +1,318 @@
+"""Operations of workers: claiming jobs, saying how far they are, and ending them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from apps.core import clock, longpoll
+from apps.core.actor import Actor
+from apps.core.ids import decode, encode
+from apps.core.models import not_found
+from apps.core.operations import Risk, operation
+from apps.jobs import backoff, ending, leases, running, turns
+from apps.jobs import serializers as forms
+from apps.jobs.enqueuing import MOST_BYTES, require_small
+from apps.jobs.errors import JobOver, LeaseLost, QueuePushes
+from apps.jobs.models import LEASE_SECONDS, MAX_ATTEMPTS, Attempt, Job, Queue
+from apps.jobs.running import Outcome
+from apps.jobs.states import AttemptState, JobState
+
+_PREFIX = "lse"
+_MOST_MESSAGES = 100
+#: Seconds between two looks for a job.
+_PAUSE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A job and the lease with which it may be worked on."""
+
+    job: Job
+    lease: turns.Lease
+
+    @property
+    def token(self) -> str:
+        """The lease's token as it is shown."""
+        return encode(_PREFIX, self.lease.token)
+
+
+@contextmanager
+def _leased(
+    actor: Actor,
+    *,
+    queue: str,
+    limit: int = 1,
+    lease_seconds: int | None = None,
+    wait_seconds: float = 0,
+    **_: Any,
+) -> Iterator[list[turns.Lease]]:
+    """Lease jobs in transactions of their own, and wait for some where there are none: before the operation's own."""
+    if actor.organization is None and not actor.is_tenant_wide:
+        yield []
+        return
+    described = Queue.objects.filter(name=queue).first()
+    if described is not None and described.push_url:
+        raise QueuePushes(f"{queue} sends its jobs to {described.push_url}. {QueuePushes.advice}")
+    wish = turns.Wish(
+        schema_name=actor.tenant.schema_name,
+        queue=queue,
+        share=actor.organization.id if actor.organization else None,
+        seconds=lease_seconds,
+    )
+    found = longpoll.await_found(
+        lambda: turns.claim_from(wish, limit), bool, seconds=wait_seconds, pause=_PAUSE
+    )
+    try:
+        yield found
+    except BaseException:
+        # Nothing was begun: the same call was being answered already, or could not be.
+        leases.give_back([(lease.job_id, lease.token, clock.now()) for lease in found])
+        raise
+
+
+@operation(
+    "jobs.claim",
+    scope="jobs:work",
+    risk=Risk.WRITE,
+    input=forms.ClaimInput,
+    output=forms.ClaimsOutput,
+    prepare=_leased,
+    records_itself=True,
+    untold="the attempt says it, and the job's own events",
+)
+def claim_jobs(
+    actor: Actor,
+    *,
+    queue: str,  # noqa: ARG001 - said by the leases
+    prepared: list[turns.Lease],
+    worker: str = "",
+    limit: int = 1,  # noqa: ARG001
+    lease_seconds: int | None = None,  # noqa: ARG001
+    wait_seconds: float = 0,  # noqa: ARG001
+) -> dict[str, Any]:
+    """Claim jobs of a queue, the fairest first: each with a lease, whose token ends or renews it.
+
+    With `wait_seconds` the call waits for a job where there is none. Renew a lease with `heartbeat` before it is over;
+    when it is, the job is given to somebody else, and what you say about it afterwards is refused with `lease_lost`.
+    """
+    by_job = {lease.job_id: lease for lease in prepared}
+    jobs = begun(prepared, worker or actor.principal.name[:100]) if prepared else []
+    return {"data": [Claimed(job, _within_timeout(job, by_job[job.pk])) for job in jobs]}
+
+
+def _within_timeout(job: Job, lease: turns.Lease) -> turns.Lease:
+    """The lease, no longer than one attempt at the job may take."""
+    limit = job.timeout_seconds
+    if limit is None or lease.until <= clock.now() + timedelta(seconds=limit):
+        return lease
+    until = leases.renew(lease.job_id, lease.token, limit)
+    return lease if until is None else replace(lease, until=until)
+
+
+def begun(held: list[turns.Lease], worker: str) -> list[Job]:
+    """Begin an attempt at each of the leased jobs; a job that ended meanwhile is left out, and its lease with it."""
+    jobs = running.begin(held, worker)
+    over = {lease.job_id: lease.token for lease in held}
+    for job in jobs:
+        del over[job.pk]
+    if over:
+        leases.end(over.items())
+    return jobs
+
+
+@operation(
+    "jobs.heartbeat",
+    scope="jobs:work",
+    risk=Risk.WRITE,
+    input=forms.HeartbeatInput,
+    output=forms.HeartbeatOutput,
+    records_itself=True,
+    untold="it says nothing but that the worker is there",
+)
+def heartbeat(
+    actor: Actor,
+    *,
+    job_id: UUID,
+    lease_token: str,
+    lease_seconds: int | None = None,
+    progress: float | None = None,
+    message: str | None = None,
+) -> dict[str, Any]:
+    """Renew a lease, and say how far the job is. The answer's `cancel` says that it is to be given up."""
+    job = _found(actor, job_id)
+    token = token_of(lease_token)
+    seconds = lease_seconds or lease_of(job.queue)
+    until = leases.renew(job.pk, token, min(seconds, _seconds_left(job, token)))
+    if until is None:
+        raise LeaseLost(f"{encode('job', job.pk)} is {job.shown_state}. {LeaseLost.advice}")
+    _say(job, token, progress, message)
+    # Asked under the row's lock: who cancels now waits, or has been heard.
+    cancel = Job.objects.filter(pk=job.pk, state=JobState.CANCELLING).exists()
+    return {"cancel": cancel, "expires_at": until}
+
+
+def _seconds_left(job: Job, token: UUID) -> float:
+    """How long the attempt may still take by the job's `timeout_seconds`. Raises LeaseLost when that is over."""
+    if job.timeout_seconds is None:
+        return float("inf")
+    began = Attempt.objects.filter(job=job, token=token).values_list("started_at", flat=True).first()
+    left = job.timeout_seconds - (clock.now() - began).total_seconds() if began else float("inf")
+    if left <= 0:
+        said = f"{encode('job', job.pk)} may take {job.timeout_seconds} s, and took longer"
+        raise LeaseLost(f"{said}. {LeaseLost.advice}")
+    return left
+
+
+@operation(
+    "jobs.complete",
+    scope="jobs:work",
+    risk=Risk.WRITE,
+    input=forms.JobCompleteInput,
+    output=forms.JobOutput,
+    records_itself=True,
+    untold="job.succeeded says it",
+)
+def complete_job(actor: Actor, *, job_id: UUID, lease_token: str, result: Any = None) -> Job:
+    """Say that a job is done, with its result. One that was cancelled meanwhile stays cancelled."""
+    require_small("result", result)
+    outcome = Outcome(
+        job_id, token_of(lease_token), JobState.SUCCEEDED, AttemptState.SUCCEEDED, result=result
+    )
+    return ended(actor, _found(actor, job_id), outcome)
+
+
+@operation(
+    "jobs.fail",
+    scope="jobs:work",
+    risk=Risk.WRITE,
+    input=forms.JobFailInput,
+    output=forms.JobOutput,
+    records_itself=True,
+    untold="job.failed and job.dead say it",
+)
+def fail_job(
+    actor: Actor,
+    *,
+    job_id: UUID,
+    lease_token: str,
+    error: dict[str, Any],
+    retryable: bool = True,
+    retry_after_seconds: float = 0,
+) -> Job:
+    """Say that an attempt failed. The job is tried again while attempts are left, unless it is not `retryable`."""
+    require_small("error", error, MOST_BYTES // 8)
+    job = _found(actor, job_id)
+    return ended(actor, job, failure(job, token_of(lease_token), error, retryable, retry_after_seconds))
+
+
+def failure(
+    job: Job,
+    token: UUID,
+    error: dict[str, Any],
+    retryable: bool = True,
+    retry_after: float = 0,
+    attempt: AttemptState = AttemptState.FAILED,
+) -> Outcome:
+    """What follows from a failed attempt: another one at a time, or the end.
+
+    One that was lost has waited as long as its lease, so that the next is at once.
+    """
+    queue = Queue.objects.filter(name=job.queue).first()
+    most = job.max_attempts or (queue.max_attempts if queue else MAX_ATTEMPTS)
+    if job.state == JobState.CANCELLING or not retryable or job.attempt >= most:
+        return Outcome(job.pk, token, JobState.DEAD, attempt, error=error)
+    if attempt == AttemptState.LOST:
+        run_at = clock.now()
+    else:
+        run_at = backoff.time_after(
+            job.attempt, job.retry, queue.retry if queue else None, at_least=retry_after
+        )
+    if job.deadline_at is not None and run_at >= job.deadline_at:
+        return Outcome(job.pk, token, JobState.DEAD, attempt, error=error)
+    return Outcome(job.pk, token, JobState.RETRY_WAIT, attempt, error=error, run_at=run_at)
+
+
+def ended(actor: Actor | None, job: Job, outcome: Outcome) -> Job:
+    """Write how an attempt ended. Raises LeaseLost for whoever does not hold the lease."""
+    held = settle(actor, [outcome])
+    now = Job.objects.get(pk=job.pk)
+    if not held:
+        raise LeaseLost(f"{encode('job', now.pk)} is {now.shown_state}. {LeaseLost.advice}")
+    return now
+
+
+def settle(actor: Actor | None, outcomes: list[Outcome]) -> set[UUID]:
+    """Write how attempts ended, in one transaction with all that follows. Returns the jobs whose lease was held."""
+    with transaction.atomic():
+        held = _let_go(outcomes)
+        if not held:
+            return set()
+        settled = running.end([outcome for outcome in outcomes if outcome.job_id in held])
+        if settled.told:
+            ending.follow(actor, settled.told)
+        if unbegun := held - settled.states.keys():
+            ending.put_right(unbegun)
+    return set(settled.states)
+
+
+def _let_go(outcomes: list[Outcome]) -> set[UUID]:
+    """Give the dispatch rows up, or back for another attempt. A job that is being cancelled gets no other."""
+    retried = [outcome.job_id for outcome in outcomes if outcome.run_at]
+    cancelling = _cancelling(retried) if retried else set()
+    again = [(o.job_id, o.token, o.run_at) for o in outcomes if o.run_at and o.job_id not in cancelling]
+    over = [(o.job_id, o.token) for o in outcomes if not o.run_at or o.job_id in cancelling]
+    held = leases.give_back(again) if again else set()
+    return held | (leases.end(over) if over else set())
+
+
+def _cancelling(ids: list[UUID]) -> set[UUID]:
+    """Those that are being cancelled. Whoever cancels one later waits until this transaction ends."""
+    leases.lock(ids)
+    return set(Job.objects.filter(pk__in=ids, state=JobState.CANCELLING).values_list("pk", flat=True))
+
+
+def lease_of(queue: str) -> int:
+    """For how many seconds a lease of `queue` is good."""
+    found: int | None = Queue.objects.filter(name=queue).values_list("lease_seconds", flat=True).first()
+    return found or LEASE_SECONDS
+
+
+def _say(job: Job, token: UUID, progress: float | None, message: str | None) -> None:
+    said = {"progress": progress, "message": message}
+    changed = {name: value for name, value in said.items() if value is not None}
+    if not changed:
+        return
+    Job.objects.filter(pk=job.pk).update(**changed)
+    attempt = Attempt.objects.filter(job=job, token=token).first()
+    if attempt is not None:
+        line = {"at": clock.now().isoformat(), **changed}
+        attempt.messages = [*attempt.messages, line][-_MOST_MESSAGES:]
+        attempt.save(update_fields=["messages"])
+
+
+def _found(actor: Actor, pk: UUID) -> Job:
+    found = Job.objects.visible_to(actor).filter(pk=pk).first()
+    if found is None:
+        raise not_found(Job, pk)
+    return found
+
+
+def token_of(shown: str) -> UUID:
+    """The token that is meant. Raises LeaseLost for what is none: it opens nothing."""
+    try:
+        return decode(shown, _PREFIX)
+    except ValueError:
+        raise LeaseLost(f"That is no token of a lease. {LeaseLost.advice}") from None
+
+
+def require_unfinished(job: Job) -> None:
+    """Raise JobOver for a job that ended."""
+    if job.is_over:
+        raise JobOver(f"{encode('job', job.pk)} is {job.state}. {JobOver.advice}")
