@@ -1,0 +1,25 @@
+"""The event log."""
+
+from django.apps import AppConfig
+
+
+class EventsConfig(AppConfig):
+    """What happened in a tenant, for whoever wants to hear of it."""
+
+    name = "apps.events"
+
+    def ready(self) -> None:
+        """Tell of every operation, forget what is old, and say what of the log moves and what is documented."""
+        from apps.core import reference
+        from apps.events import log, pages, retention, streaming
+        from apps.events.webhooks import models, upkeep  # noqa: F401 - no other start-up code needs their tables
+        from apps.tenancy.maintenance import in_every_tenant, register_chore
+        from apps.tenancy.streaming.sources import register_source
+        from apps.tenancy.transfer import contents
+
+        log.register()
+        register_source(streaming.TOPIC, streaming.Events())
+        register_chore("old events", every=retention.EVERY, work=retention.forget)
+        register_chore("deliveries", every=upkeep.EVERY, work=in_every_tenant(upkeep.look_after))
+        contents.make_anew("events.event", "xid")
+        reference.register_page(pages.PATH, pages.text)
