@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import files, provisioning, records, startup, throughput
+from bench import events, files, provisioning, records, startup, throughput
 from bench.installation import ROOT
 from bench.load import CONNECTIONS
 
@@ -75,10 +75,19 @@ milliseconds are those of the statements on records and entries together, from s
 The budgets are 60 % of the bare view, the same number of statements for any number of records, and 5 ms, in the median, for a filter on
 an indexed field. A count of many takes longer the more they are.
 
+## What an event adds
+
+The same calls with and without the recorder of the event log, in pairs of one run, in one process on one connection: medians of the
+rounds, and the median of their ratios.
+
+{events}
+
+The budget is 15 %.
+
 ## Again
 
-`make bench` for all of it; `.venv/bin/python -m bench.throughput`, `bench.provisioning`, `bench.startup`, `bench.files` or
-`bench.records` for one part.
+`make bench` for all of it; `.venv/bin/python -m bench.throughput`, `bench.provisioning`, `bench.startup`, `bench.files`,
+`bench.records` or `bench.events` for one part.
 """
 
 
@@ -91,6 +100,7 @@ def main() -> None:
         "startup": startup.lines(startup.measure()),
         "files": files.lines(files.measure()),
         "records": records.lines(records.measure()),
+        "events": events.lines(events.measure()),
     }
     page = _PAGE.format(
         when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
