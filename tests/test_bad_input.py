@@ -33,6 +33,8 @@ WITH_BODY = [
 WITH_INPUT = [route for route in WITH_BODY if route.operation.input]
 LISTS = [route for route in ROUTES if route.operation.lists]
 NAMES = "public", "pg_catalog", "information_schema", "console", "pg-toast", "t_01kaaaaaaaaaaaaaaaaaaaaaaa"
+#: Operations that take any name: of a queue that nobody described, and in which nothing is, nothing is claimed.
+ANY_NAME = frozenset({"jobs.claim"})
 SQL = "x'; drop schema public cascade; --", 'a"; select 1; --', "a/**/or/**/1=1", "%s", "{0}", "$1", "\\'"
 
 
@@ -230,7 +232,7 @@ def test_each_text_may_be_only_so_long_and_holds_no_nonsense(trying: Trying) -> 
 def test_a_path_that_names_nonsense_leads_nowhere(trying: Trying) -> None:
     """Whatever stands where an id or a slug belongs, the answer is a 404, and the text is never taken for a schema."""
     wild = ["..", "%00", "a%00b", "%ff%fe", "x" * 2000, "-1", "%27%3B%20drop%20schema%20public%3B--", "T_01"]
-    for text in [*NAMES, *wild]:
+    for text in wild if trying.route.operation.name in ANY_NAME else [*NAMES, *wild]:
         path = trying.route.path.format(**dict.fromkeys(trying.route.converters, text))
         trying.refused(404, path=path)
 

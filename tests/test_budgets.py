@@ -37,6 +37,9 @@ _ONE_MORE = {
     "collections.versions": "the collection has to be there",
     "files.versions": "the file has to be there",
     "files.derivatives": "the file has to be there",
+    "webhook_endpoints.deliveries": "the endpoint has to be there",
+    "jobs.attempts": "the job has to be there",
+    "jobs.steps": "the job has to be there",
     "timeline.get": "a thing of which nothing is told is answered with 404",
 }
 #: Callers who cost one more, and for what.

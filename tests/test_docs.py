@@ -57,6 +57,63 @@ STORIES = {
             '"bytes":',
         ],
     ),
+    "docs/events.md": (
+        ["422", "422"],
+        [
+            '"type":"record.created"',
+            '"next_cursor":',
+            '"name":"order.paid"',
+            '"subject":"order 17"',
+            '"field":"/data/total"',
+            '"code":"event_type_undeclared"',
+            '"kept_days":90',
+        ],
+    ),
+    "docs/webhooks.md": (
+        [],
+        [
+            '"secret":"whsec_',
+            "verified webhook_endpoint.test",
+            '"response":{"status":204',
+            '"disabled_reason":"we move house"',
+            '"replayed":0',
+            '"push_url":"http://127.0.0.1:',
+        ],
+    ),
+    "docs/jobs.md": (
+        ["409"],
+        [
+            '"state":"ready"',
+            '"worker":"oven 1"',
+            '"cancel":false',
+            '"result":{"dishes":3}',
+            '"code":"lease_lost"',
+            "menu.print does translated",
+            '"kind":"menu.print","state":"succeeded"',
+            '"max_in_flight":10',
+        ],
+    ),
+    "docs/schedules.md": (
+        ["422", "422"],
+        [
+            '"cron":"30 2 * * 1-5"',
+            '"next":["20',
+            '"code":"cron_never_fires"',
+            "did you mean Europe/Berlin",
+            '"by_hand":true',
+            '"paused":true',
+            '"every_seconds":3600',
+        ],
+    ),
+    "docs/streaming.md": (
+        ["403"],
+        [
+            "/streams/",
+            'event: changed\ndata: {"id":"job_',
+            'event: ended\ndata: {"id":"job_',
+            '"code":"stream_ticket_invalid"',
+        ],
+    ),
     "docs/sign-in-providers.md": ([], ['"slug":"corp"']),
 }
 

@@ -52,7 +52,8 @@ def test_every_post_is_carried_out_once(stage: Stage, route: Route) -> None:
         other = Filled(filled.path, changed, {}, filled.cell, media_type=filled.media_type)
         third = stage.send("POST", other, caller, idempotency_key="once")
     if route.operation.shows_secret:
-        _check_renewal(route, first["id"], check_refusal(second, 409, "secret_already_shown"))
+        shown = str(first.body.get("id", ""))
+        _check_renewal(route, shown, check_refusal(second, 409, "secret_already_shown"))
     else:
         assert (second.status, second.response.content) == (first.status, first.response.content)
         assert second.headers["Idempotency-Replayed"] == "true"
@@ -75,6 +76,8 @@ def _secret_in(route: Route, answer: Answer) -> str:
     """The secret that an answer shows, wherever it stands."""
     if route.operation.name == "environments.open":
         return str(parse_qs(urlsplit(answer["url"]).query)["code"][0])
+    if route.path.endswith("/stream"):
+        return str(answer["url"]).rpartition("/")[2]
     return str(answer["secret"])
 
 
@@ -89,8 +92,9 @@ def test_a_secret_is_kept_nowhere(stage: Stage, route: Route) -> None:
     for part in (secret, secret.rpartition("_")[2]):
         assert part not in kept
         assert part.encode().hex() not in kept
-    for there in (filled.cell.mark, sha256(secret.encode()).hexdigest()):
-        assert there in kept, "the search sees nothing"
+    # One that only has to be recognised is kept as its digest; one that has to sign is sealed.
+    assert filled.cell.mark in kept, "the search sees nothing"
+    assert sha256(secret.encode()).hexdigest() in kept or "pms1." in kept, "the search sees nothing"
 
 
 @pytest.fixture

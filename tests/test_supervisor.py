@@ -251,7 +251,7 @@ def ask(url: str) -> dict[str, Any]:
 
 def everything(data: Path) -> list[int]:
     """The process ids of all parts."""
-    files = [data / "worker.pid", data / "web-child.pid"]
+    files = [data / "worker.pid", data / "web-child.pid", data / "stream.pid"]
     wait_until(lambda: all(file.is_file() and file.read_text() for file in files))
     noted = [int(file.read_text()) for file in files]
     postmaster = int((data / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0])
@@ -300,7 +300,7 @@ def test_a_second_start_says_who_is_there(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["web", "worker", "Postgres"])
+@pytest.mark.parametrize("name", ["web", "worker", "stream", "Postgres"])
 def test_a_killed_part_comes_back(folder: Path, name: str) -> None:
     data = folder / "data"
     with up(data) as (_, facts):
@@ -311,8 +311,9 @@ def test_a_killed_part_comes_back(folder: Path, name: str) -> None:
 
 
 def parts(data: Path, facts: dict[str, Any]) -> dict[str, int]:
-    worker, child, postgres = everything(data)
-    return {"web": ask(facts["api_url"])["pid"], "worker": worker, "web's child": child, "Postgres": postgres}
+    worker, child, stream, postgres = everything(data)
+    web = ask(facts["api_url"])["pid"]
+    return {"web": web, "worker": worker, "web's child": child, "stream": stream, "Postgres": postgres}
 
 
 def came_back(data: Path, facts: dict[str, Any], name: str, former: int) -> bool:

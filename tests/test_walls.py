@@ -11,6 +11,7 @@ import pytest
 from django.core.checks import run_checks
 from django.db import DatabaseError, connection, connections, transaction
 from django.db.models import Model
+from pytest_django import DjangoDbBlocker
 
 from apps.core.models import IdempotencyRecord
 from apps.core.walls import declaration_of
@@ -214,22 +215,30 @@ def test_no_table_forces_its_owner_behind_a_policy(world: World) -> None:
 # The rows: the querysets' own scoping is taken away by asking for everything.
 
 
+@pytest.fixture(scope="module")
+def divided(django_db_setup: World, django_db_blocker: DjangoDbBlocker) -> Iterator[dict[str, Cell]]:
+    """One of everything for both organizations of each tenant, in a transaction that ends with the module."""
+    with django_db_blocker.unblock(), undone():
+        made = divide(django_db_setup)
+        for cell in made.values():
+            if cell.party and cell.space:
+                with enter(cell.space.ref):
+                    IdempotencyRecord.objects.create(
+                        credential_id=NOBODY,
+                        key=cell.name,
+                        fingerprint=b"",
+                        status=200,
+                        body=b"",
+                        organization_id=cell.organization,
+                    )
+        yield made
+
+
 @pytest.fixture
-def cells(world: World) -> dict[str, Cell]:
-    """One of everything for both organizations of each tenant."""
-    made = divide(world)
-    for cell in made.values():
-        if cell.party and cell.space:
-            with enter(cell.space.ref):
-                IdempotencyRecord.objects.create(
-                    credential_id=NOBODY,
-                    key=cell.name,
-                    fingerprint=b"",
-                    status=200,
-                    body=b"",
-                    organization_id=cell.organization,
-                )
-    return made
+def cells(divided: dict[str, Cell]) -> Iterator[dict[str, Cell]]:
+    """The same; whatever a test does to it is rolled back."""
+    with undone():
+        yield divided
 
 
 def _pair(cells: dict[str, Cell], kind: str) -> tuple[Space, Any, Any]:

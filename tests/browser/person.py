@@ -106,6 +106,12 @@ class Person:
         Select(self.find(selector)).select_by_visible_text(text)
         self._wait_for_page_after(before)
 
+    def do_with_chosen(self, action: str) -> None:
+        """Do something with the rows of a list whose boxes are ticked."""
+        self.wait_for(lambda: self.find("select[name=action]").is_displayed())
+        Select(self.find("select[name=action]")).select_by_visible_text(action)
+        self.click_to_page("#changelist-actions button[type=submit]")
+
     def find(self, selector: str) -> WebElement:
         """The first element that the CSS selector finds."""
         return self.driver.find_element(By.CSS_SELECTOR, selector)

@@ -1,110 +1,26 @@
 """Twenty times kill -9 while clients write: whatever was acknowledged is there afterwards, once."""
 
-import json
-import os
 import random
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from apps.core import processes
+from tests.faults.installation import Installation, children, installed, is_in_flight, seed
 
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif(sys.platform != "linux", reason="finds its victims in /proc"),
 ]
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 VICTIMS = ("Postgres", "web", "web process", "worker", "supervisor")
 KILLS = 20
 WRITERS = 2
-
-
-class Installation:
-    """`up` in a folder, on one port over all its lives."""
-
-    def __init__(self, data: Path) -> None:
-        self.data = data
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.facts: dict[str, Any] = {}
-        self.child: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start `up` and wait for its line of JSON."""
-        arguments = ["up", "--json", "--data-dir", str(self.data), "--port", str(self.port)]
-        self.child = subprocess.Popen(
-            [sys.executable, "manage.py", *arguments], cwd=ROOT, stdout=subprocess.PIPE
-        )
-        assert self.child.stdout is not None
-        line = self.child.stdout.readline()
-        assert line, "up ended without saying that it is ready"
-        self.facts = json.loads(line)
-
-    def stop(self) -> float:
-        """SIGTERM; returns the seconds until everything had ended."""
-        assert self.child is not None
-        began = time.monotonic()
-        self.child.terminate()
-        self.child.communicate(timeout=30)
-        return time.monotonic() - began
-
-    def kill(self, victim: str, chance: random.Random) -> int:
-        """Kill one process of the part `victim`; the supervisor is started again. Returns the process id."""
-        assert self.child is not None
-        if victim == "supervisor":
-            self.child.kill()
-            self.child.communicate()
-            pid = self.child.pid
-            self.start()
-            return pid
-        pid = chance.choice(self.pids(victim))
-        os.kill(pid, signal.SIGKILL)
-        return pid
-
-    def pids(self, victim: str) -> list[int]:
-        """The processes of a part; waits for one that is being started."""
-        assert self.child is not None
-        limit = time.monotonic() + 30
-        while time.monotonic() < limit:
-            found = self._find(victim, self.child.pid)
-            if found:
-                return found
-            time.sleep(0.1)
-        raise AssertionError(f"{victim} is not running")
-
-    def _find(self, victim: str, supervisor: int) -> list[int]:
-        if victim == "web process":
-            return [pid for web in self._find("web", supervisor) for pid, _ in children(web)]
-        word = {"Postgres": "bin/postgres", "web": " serve ", "worker": " worker"}[victim]
-        return [pid for pid, line in children(supervisor) if word in f"{line} "]
-
-
-def children(parent: int) -> list[tuple[int, str]]:
-    """Id and command line of every living child of `parent`."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except (OSError, ValueError):
-            continue
-        if fields[:2] != ["Z", str(parent)] and fields[1] == str(parent):
-            found.append((int(folder.name), line))
-    return found
 
 
 class Writer(threading.Thread):
@@ -158,21 +74,10 @@ class Writer(threading.Thread):
             self.refusals.append(f"{slug}: {answer.status_code} {answer.text[:300]}")
 
 
-def is_in_flight(answer: httpx.Response) -> bool:
-    """Whether the first try of this call is still being worked on."""
-    return answer.status_code == 409 and bool(answer.json().get("retryable"))
-
-
 @pytest.fixture
 def installation() -> Iterator[Installation]:
-    folder = Path(tempfile.mkdtemp(prefix="pm-"))
-    folder.chmod(0o711)
-    made = Installation(folder / "data")
-    made.start()
-    yield made
-    if made.child is not None and made.child.poll() is None:
-        made.stop()
-    shutil.rmtree(folder)
+    with installed() as made:
+        yield made
 
 
 def plan(chance: random.Random) -> list[str]:
@@ -216,9 +121,7 @@ def applications(installation: Installation) -> dict[str, str]:
 
 
 def test_every_acknowledged_write_survives(installation: Installation) -> None:
-    seed = int(os.environ.get("PACKMULE_SEED", random.SystemRandom().randrange(10**6)))
-    print(f"\nseed {seed} (PACKMULE_SEED={seed} repeats the order)")
-    chance = random.Random(seed)
+    chance = random.Random(seed())
     writers = [Writer(installation, number) for number in range(WRITERS)]
     for writer in writers:
         writer.start()

@@ -1,6 +1,6 @@
 """Stands in for the real manage.py, so that starting and watching is tested without Django.
 
-`serve` answers /readyz with what its environment says; `crash` in the data directory names a command that ends at once.
+`serve` and `stream` say what their environment says; `crash` in the data directory names a command that ends at once.
 """
 
 import json
@@ -64,11 +64,17 @@ def serve() -> None:
         server.serve_forever()
 
 
+def stream() -> None:
+    (DATA / "stream.pid").write_text(str(os.getpid()))
+    with Server((os.environ["PACKMULE_HOST"], int(os.environ["PACKMULE_STREAM_PORT"])), Handler) as server:
+        server.serve_forever()
+
+
 def main() -> None:
     crash = DATA / "crash"
     if crash.is_file() and crash.read_text() == sys.argv[1]:
         sys.exit(3)
-    {"prepare": prepare, "worker": worker, "serve": serve}[sys.argv[1]]()
+    {"prepare": prepare, "worker": worker, "serve": serve, "stream": stream}[sys.argv[1]]()
 
 
 if __name__ == "__main__":

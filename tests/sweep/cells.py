@@ -101,7 +101,13 @@ def nowhere() -> Cell:
     by_hand = {"slug": "nowhere", "environment": "nowhere", "number": "1", "thing": encode("agt", NOBODY)}
     # A collection is everybody's in its tenant, and has the same name in each. Ids are written without i, l, o and u,
     # so that such a name is part of none.
-    by_hand |= {"bare_org": encode("org", NOBODY), "collection": "pool", "preset": "preview"}
+    by_hand |= {
+        "bare_org": encode("org", NOBODY),
+        "dead_job": encode("job", NOBODY),
+        "collection": "pool",
+        "preset": "preview",
+    }
+    by_hand |= {"event_type": "pool_order.paid", "pushed_queue": "pushed", "queue": "hull"}
     return Cell("nowhere", things=things | by_hand)
 
 

@@ -90,6 +90,28 @@ BODIES: dict[str, Callable[[Cell], dict[str, Any]]] = {
     "records.bulk": lambda cell: {"items": [{"do": "create", "data": {"title": cell.mark}}]},
     "files.create": lambda _cell: {"bucket": "kept", "name": "made", "size": 1},
     "files.complete": lambda _cell: {"version": 1},
+    "event_types.create": lambda _cell: {"name": "pool_order.sent", "schema": {"type": "object"}},
+    "event_types.update": lambda _cell: {"description": "changed"},
+    "events.publish": lambda _cell: {"type": "pool_order.paid", "data": {"total": 1}},
+    "events.publish-batch": lambda _cell: {"events": [{"type": "pool_order.paid"}]},
+    "webhook_endpoints.create": lambda _cell: {
+        "url": "https://93.184.215.14/",
+        "event_types": ["agent.*"],
+    },
+    "webhook_endpoints.update": lambda _cell: {"description": "changed"},
+    "webhook_endpoints.disable": lambda _cell: {"reason": "made"},
+    "jobs.enqueue": lambda _cell: {"kind": "made"},
+    "jobs.enqueue-batch": lambda _cell: {"jobs": [{"kind": "made"}]},
+    "jobs.claim": lambda _cell: {},
+    "jobs.heartbeat": lambda cell: {"lease_token": lease_token_of(cell), "message": cell.mark},
+    "jobs.complete": lambda cell: {"lease_token": lease_token_of(cell), "result": cell.mark},
+    "jobs.fail": lambda cell: {"lease_token": lease_token_of(cell), "error": {"message": cell.mark}},
+    "jobs.wait": lambda cell: {"lease_token": lease_token_of(cell), "name": "a nap", "seconds": 60},
+    "jobs.save-step": lambda cell: {"lease_token": lease_token_of(cell), "result": cell.mark},
+    "queues.create": lambda _cell: {"name": "made", "push_url": "https://93.184.215.14/"},
+    "queues.update": lambda _cell: {"description": "changed"},
+    "schedules.create": lambda _cell: {"name": "made", "kind": "made", "every_seconds": 3600},
+    "schedules.update": lambda cell: {"payload": {"mark": cell.mark}},
     "policy.explain": lambda cell: {"operation": "agents.list", "resource": cell.things["agt"]},
 }
 #: Fields of a body of which only one may be sent: (operation, field) -> the field that has to go.
@@ -104,6 +126,8 @@ ONE_OF: dict[tuple[str, str], str] = {
 INSTEAD: dict[tuple[str, str], str] = {
     ("organizations.delete", "organization_id"): "bare_org",
     ("collections.delete", "collection"): "empty_collection",
+    ("queues.rotate", "queue"): "pushed_queue",
+    ("jobs.retry", "job_id"): "dead_job",
 }
 
 
@@ -111,6 +135,11 @@ def party_of(cell: Cell) -> Party:
     """The party of a cell that has one."""
     assert cell.party is not None
     return cell.party
+
+
+def lease_token_of(cell: Cell) -> str:
+    """The token of the lease of the cell's job."""
+    return encode("lse", unlike(cell, "lease"))
 
 
 def unlike(cell: Cell, what: str) -> Any:

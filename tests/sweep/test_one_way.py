@@ -56,8 +56,13 @@ def stage(django_db_setup: Any, django_db_blocker: DjangoDbBlocker) -> Iterator[
         yield made
 
 
-def _nodes() -> Iterator[tuple[str, ast.AST]]:
+@pytest.fixture(scope="module")
+def nodes() -> list[tuple[str, ast.AST]]:
     """Every node of the platform's own source, with the file and the function that it stands in."""
+    return list(_nodes())
+
+
+def _nodes() -> Iterator[tuple[str, ast.AST]]:
     for path in sorted(ROOT.rglob("*.py")):
         shown = path.relative_to(ROOT).as_posix()
         if "/tests/" not in shown and "/migrations/" not in shown:
@@ -77,24 +82,24 @@ def _called(node: ast.AST) -> str:
     return str(getattr(node.func, "id", getattr(node.func, "attr", "")))
 
 
-def test_an_actor_is_made_in_one_place() -> None:
-    found = {where for where, node in _nodes() if _called(node) in ("Actor", "Credential")}
+def test_an_actor_is_made_in_one_place(nodes: list[tuple[str, ast.AST]]) -> None:
+    found = {where for where, node in nodes if _called(node) in ("Actor", "Credential")}
     assert found == MADE_IN.keys()
 
 
-def test_nobody_becomes_somebody_else_on_the_way() -> None:
+def test_nobody_becomes_somebody_else_on_the_way(nodes: list[tuple[str, ast.AST]]) -> None:
     found = {
         where
-        for where, node in _nodes()
+        for where, node in nodes
         if isinstance(node, ast.Call) and _called(node) == "replace" and _WHO & {k.arg for k in node.keywords}
     }
     assert found == CHANGED_IN.keys()
 
 
-def test_a_call_learns_whose_it_is_in_one_place() -> None:
+def test_a_call_learns_whose_it_is_in_one_place(nodes: list[tuple[str, ast.AST]]) -> None:
     found = {
         where
-        for where, node in _nodes()
+        for where, node in nodes
         if isinstance(node, ast.Attribute) and node.attr == "actor" and isinstance(node.ctx, ast.Store)
     }
     assert found == SET_IN.keys()

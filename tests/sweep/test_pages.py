@@ -44,6 +44,7 @@ class Page:
 
 def _pages() -> Iterator[Page]:
     yield Page("/admin/")
+    yield Page("/admin/jobs/job/overview/")
     for model in environments._registry:
         yield from _pages_of(model)
 

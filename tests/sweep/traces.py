@@ -43,6 +43,8 @@ _PERSONAL = {
     "allauth_idp_oidc_token": "coalesce(row.user_id::text, row.id::text)",
     "audit_event": "case when row.organization_id is null and row.actor_kind = 'user' "
     "then row.actor_id else row.id::text end",
+    "events_event": "case when row.organization_id is null and row.actor->>'kind' = 'user' "
+    "then row.actor->>'id' else row.id::text end",
     "usersessions_usersession": "row.user_id::text",
     "django_session": "coalesce((select seen.user_id::text from usersessions_usersession seen "
     "where seen.session_key = row.session_key), row.session_key)",
@@ -51,6 +53,7 @@ _PERSONAL = {
 _OWNERS = {
     "allauth_idp_oidc_client": "coalesce((select facts.organization_id::text from accounts_oauthclient facts "
     "where facts.client_id = row.id), '-')",
+    "events_ear": "coalesce(row.organization_id::text, '')",
     # Bytes that nobody has any more wait there for the store.
     "storage_condemned": "'-'",
 }
