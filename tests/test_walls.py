@@ -26,6 +26,7 @@ from apps.tenancy.walls import (
     registry,
     registry_role,
     tenant_role,
+    tenants_role,
 )
 from tests.sweep.cells import NOBODY, Cell, divide
 from tests.sweep.stage import undone
@@ -184,8 +185,8 @@ def test_what_the_catalog_says_of_every_role(world: World) -> None:
             assert name != login_role() or not inherits
         assuming = sql(
             "select distinct member.rolname::text from pg_auth_members join pg_roles member on member.oid = member "
-            "where member.rolname = any(%s)",
-            [roles],
+            "join pg_roles assumed on assumed.oid = roleid where member.rolname = any(%s) and assumed.rolname <> %s",
+            [roles, tenants_role()],
         )
         assert assuming == [(login_role(),)], "only the login may assume another role"
 

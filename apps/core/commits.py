@@ -18,4 +18,5 @@ def after_commit(function: Callable[..., object], *arguments: Any) -> None:
     def call() -> None:
         function(*arguments)
 
+    call.__qualname__ = getattr(function, "__qualname__", repr(function))
     transaction.on_commit(call, robust=True)

@@ -91,7 +91,7 @@ def _fields(change: Change) -> list[str]:
     """The names of the fields that changed. A member of a record is named where its value is no secret either."""
     return list(
         dict.fromkeys(
-            "data" if name.startswith("data.") and set(pair) <= {MASK, None} else name
+            "data" if name.startswith("data.") and all(value in (MASK, None) for value in pair) else name
             for name, pair in change.fields.items()
         )
     )

@@ -20,7 +20,7 @@ KINDS = {
     PULLED: {"plain": 90, "failing": 6, "final": 2, "stubborn": 2},
     PUSHED: {"plain": 88, "failing": 6, "final": 2, "later": 4},
 }
-FAULTS = 24
+FAULTS = 20
 
 
 class Site:

@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 #: For how many seconds it is down. Both are treated alike, so that one of them may be away for less.
-DOWN = {"rabbitmq": 60.0, "redis": 20.0}
+DOWN = {"rabbitmq": 60.0, "redis": 15.0}
 RINGS, BATCHES, BATCH = 10, 6, 50
 KINDS = {"plain": 90, "failing": 10}
 #: Seconds within which enqueuing answers although there is no broker, and jobs go on once there is one again.

@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -94,7 +94,7 @@ PAGES: dict[str, Page] = {
 
 
 class Memory(threading.Thread):
-    """Watches the most memory that the worker takes."""
+    """Watches the most memory that the worker takes, for as long as the block lasts."""
 
     def __init__(self, installation: Installation) -> None:
         super().__init__(daemon=True)
@@ -102,10 +102,19 @@ class Memory(threading.Thread):
         self.most = 0
         self.done = threading.Event()
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.done.set()
+        self.join()
+
     def run(self) -> None:
-        """Look ten times a second."""
-        while not self.done.wait(0.1):
-            for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+        """Look ten times a second, until the worker dies."""
+        status = Path(f"/proc/{self.pid}/status")
+        while not self.done.wait(0.1) and status.exists():
+            for line in status.read_text().splitlines():
                 if line.startswith("VmRSS:"):
                     self.most = max(self.most, int(line.split()[1]) * 1024)
 
@@ -135,14 +144,12 @@ def test_bad_receivers_harm_neither_the_worker_nor_the_good_one(
         )
         for path in (*WRONG, "/well")
     }
-    memory = Memory(made.installation)
-    memory.start()
     began = time.monotonic()
-    for number in range(EVENTS):
-        caller.made("/v1/organizations", {"name": f"n{number}", "slug": f"n{number}"})
-    await_all(made, space, endpoints)
-    memory.done.set()
-    memory.join()
+    with Memory(made.installation) as memory:
+        for number in range(EVENTS):
+            caller.made("/v1/organizations", {"name": f"n{number}", "slug": f"n{number}"})
+        await_all(made, space, endpoints)
+    assert made.installation.pids("worker") == [memory.pid], "the worker died of it"
     last = max(time_ for times in well.came.values() for time_ in times) - began
     print(f"\n{EVENTS} events to {len(endpoints)} endpoints: the good one had all after {last:.1f} s,"
           f" the others were tried after {time.monotonic() - began:.1f} s; {memory.most / 2**20:.0f} MiB")  # fmt: skip

@@ -7,6 +7,7 @@ doorbell that is lost, late or rung twice costs time at most, and the sweep ring
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -23,6 +24,7 @@ from dramatiq.middleware import AgeLimit, Middleware
 
 from apps.jobs.inside.performing import Held
 
+logger = logging.getLogger("packmule.jobs")
 QUEUE = "packmule"
 ACTOR = "perform"
 #: Seconds after which an idle worker asks although it heard nothing.
@@ -198,5 +200,10 @@ def ring(times: int) -> None:
     broker = doorbells()
     if broker is None:
         return
-    for _ in range(min(times, _MOST_RINGS)):
-        broker.enqueue(dramatiq.Message(queue_name=QUEUE, actor_name=ACTOR, args=(), kwargs={}, options={}))
+    try:
+        for _ in range(min(times, _MOST_RINGS)):
+            broker.enqueue(
+                dramatiq.Message(queue_name=QUEUE, actor_name=ACTOR, args=(), kwargs={}, options={})
+            )
+    except Exception as failure:  # noqa: BLE001 - whatever a broker says, what is to be done stands in the rows
+        logger.warning("no doorbell was rung (%s: %s)", type(failure).__name__, failure)

@@ -13,7 +13,7 @@ from apps.jobs.registry import Runner
 from apps.jobs.turns import CHANNEL
 
 logger = logging.getLogger("packmule.jobs")
-_LOOK, _PAUSE = 1.0, 2.0
+_LOOK, _PAUSE = 0.25, 2.0
 
 
 class Listener(Thread):

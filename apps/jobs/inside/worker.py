@@ -28,6 +28,10 @@ from apps.tenancy.walls import outside
 logger = logging.getLogger("packmule.jobs")
 #: Seconds between two sweeps, between two repairs, and what running jobs get to end when the worker is stopped.
 _SWEEP, _REPAIR, _GRACE = 1.0, 10.0, 3.0
+#: Seconds for which one doorbell is answered at most: brokers take one that is never done with for lost.
+_DOORBELL = 60.0
+#: Milliseconds after which an idle thread looks whether it is to end.
+_IDLE = 250
 #: By how much a machine's clock may be off without a word.
 _MUCH = timedelta(seconds=2)
 
@@ -49,7 +53,7 @@ class Worker:
             self.take, self.leases, self.heard, threads
         )
         self._declare_actor()
-        self.threads = dramatiq.Worker(self.broker, worker_threads=threads, worker_timeout=1000)
+        self.threads = dramatiq.Worker(self.broker, worker_threads=threads, worker_timeout=_IDLE)
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -76,6 +80,9 @@ class Worker:
     def take(self, limit: int) -> tuple[list[Held], bool]:
         """Claim up to `limit` jobs, and renew their leases from now on."""
         if self.stopping.is_set():
+            # Whoever waits for something to claim looks up, and finds that it is to end.
+            self.heard.set()
+            time.sleep(0.01)
             return [], False
         try:
             self._agree()
@@ -96,16 +103,7 @@ class Worker:
     def _declare_actor(self) -> None:
         embedded = isinstance(self.broker, brokers.EmbeddedBroker)
         function = self.perform if embedded else self.answer
-        self.broker.declare_actor(
-            dramatiq.Actor(
-                function,
-                broker=self.broker,
-                actor_name=brokers.ACTOR,
-                queue_name=brokers.QUEUE,
-                priority=0,
-                options={},
-            )
-        )
+        dramatiq.actor(function, broker=self.broker, actor_name=brokers.ACTOR, queue_name=brokers.QUEUE)
 
     def perform(self, *job_ids: str) -> None:
         """Do the jobs of leases that this process holds; there is no other way to have one done here."""
@@ -119,13 +117,19 @@ class Worker:
                 self.broker.took(held.job.kind, time.monotonic() - began)
 
     def answer(self, *_: Any) -> None:
-        """Answer a doorbell: claim the job whose turn it is, whoever rang, and do it."""
-        found, there = self.take(1)
-        while there and not found and not self.stopping.is_set():
-            time.sleep(0.005)
+        """Answer a doorbell: claim the job whose turn it is, whoever rang, and do it.
+
+        Then the next, until there is none: those who rang for the others may not have been heard.
+        """
+        until = time.monotonic() + _DOORBELL
+        while not self.stopping.is_set() and time.monotonic() < until:
             found, there = self.take(1)
-        for held in found:
-            self._do(held)
+            for held in found:
+                self._do(held)
+            if not (found or there):
+                break
+            if not found:
+                time.sleep(0.005)
 
     def _do(self, held: Held) -> None:
         try:

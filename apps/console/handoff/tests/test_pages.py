@@ -16,7 +16,11 @@ from apps.core import admin as theme
 from apps.core import clock
 from apps.core.admin import environments
 from apps.core.admin_actions import actions_above, actions_on
+from apps.core.ids import uuid7
 from apps.data.models import Collection, Record, SchemaVersion
+from apps.events.models import EventType
+from apps.events.webhooks.models import Delivery, WebhookEndpoint
+from apps.jobs.models import Job, Queue, Schedule
 from apps.orgs.models import Membership, Organization
 from apps.storage.models import Bucket, File, Usage
 from apps.tenancy.walls import enter
@@ -38,6 +42,33 @@ def crowd(world: World, count: int) -> None:
             ServiceAccount.objects.create(**owned)
             Organization.objects.create(slug=f"c{count}-{number}", name=f"Customer {count}-{number}")
         data_and_files(organization, count)
+        work_and_webhooks(organization, count)
+
+
+def work_and_webhooks(organization: UUID, count: int) -> None:
+    """Add `count` queues with a job each, schedules, event types, and endpoints with a delivery each."""
+    for number in range(count):
+        name = f"w{count}-{number}"
+        Queue.objects.create(name=name)
+        Job.objects.create(organization_id=organization, queue=name, kind="look")
+        Schedule.objects.create(
+            organization_id=organization,
+            name=name,
+            every_seconds=60,
+            queue=name,
+            kind="look",
+            paused_at=clock.now(),
+        )
+        EventType.objects.create(name=f"crowd.{name.replace('-', '_')}", schema={"type": "object"})
+        endpoint = WebhookEndpoint.objects.create(organization_id=organization, url="https://93.184.215.14/")
+        Delivery.objects.create(
+            endpoint=endpoint,
+            organization_id=organization,
+            event=uuid7(),
+            event_type="job.dead",
+            body="{}",
+            job=uuid7(),
+        )
 
 
 def data_and_files(organization: UUID, count: int) -> None:

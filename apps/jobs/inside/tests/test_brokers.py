@@ -10,7 +10,7 @@ import pytest
 from django.db import transaction
 
 from apps.jobs import turns
-from apps.jobs.inside import brokers
+from apps.jobs.inside import brokers, worker
 from apps.jobs.inside.tests.test_worker import await_end, declared, left_clean, working
 from apps.jobs.sweeping import repair
 from apps.jobs.tasks import Run, Task
@@ -80,3 +80,20 @@ def test_doorbells_that_were_lost_are_rung_again(
         assert repair() >= 1
         for space in (left_clean.acorn, left_clean.birch):
             await_end(space, "test.nap", 5)
+
+
+def test_one_doorbell_is_enough_for_all_that_waits(
+    left_clean: World,
+    declared: Callable[..., Task],
+    doorbells: None,
+    server: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "repair", lambda: 0)
+    napping = declared(nap)
+    enqueue(left_clean, napping, 150)
+    brokers._named(server).flush_all()
+    with working():
+        brokers.ring(1)
+        for space in (left_clean.acorn, left_clean.birch):
+            await_end(space, "test.nap", 150)

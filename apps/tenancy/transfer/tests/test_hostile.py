@@ -112,8 +112,8 @@ def with_other_bytes(key: str) -> Harm:
 def bytes_named_twice(archive: Path) -> None:
     """An open upload under the key where a version's bytes lie: giving it up would delete them."""
     columns = manifest_of(archive)["tables"]["storage_fileversion"]["columns"]
-    row = (archive / VERSIONS).read_text().rstrip("\n").split("\t")
-    again = dict(zip(columns, row, strict=True)) | {"id": str(uuid7()), "number": "2", "status": "pending"}
+    row = (archive / VERSIONS).read_text().splitlines()[0].split("\t")
+    again = dict(zip(columns, row, strict=True)) | {"id": str(uuid7()), "number": "9", "status": "pending"}
     add(VERSIONS, "\t".join(again[name] for name in columns) + "\n")(archive)
 
 
