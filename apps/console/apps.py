@@ -9,7 +9,7 @@ class ConsoleConfig(AppConfig):
     name = "apps.console"
 
     def ready(self) -> None:
-        """Register this room's gate."""
-        from apps.console import gates
+        """Register this room's gate, and make its operations known that only commands reach."""
+        from apps.console import bootstrap, gates, moving  # noqa: F401 - two declare operations
 
         gates.register()

@@ -15,6 +15,7 @@ from apps.core.operations import Operation, all_operations
 #: The past of a verb; one that is not here is put there, or its operation says `event=`.
 PAST = {
     "export": "exported",
+    "import": "imported",
     "accept": "accepted",
     "activate": "activated",
     "add": "added",

@@ -69,12 +69,19 @@ def _leased(
     found = longpoll.await_found(
         lambda: turns.claim_from(wish, limit), bool, seconds=wait_seconds, pause=_PAUSE
     )
+    unused = list(found)
     try:
-        yield found
+        yield unused
     except BaseException:
-        # Nothing was begun: the same call was being answered already, or could not be.
-        leases.give_back([(lease.job_id, lease.token, clock.now()) for lease in found])
+        _give_back(found)
         raise
+    # Nothing was begun where the same call has been answered meanwhile.
+    _give_back(unused)
+
+
+def _give_back(unused: list[turns.Lease]) -> None:
+    if unused:
+        leases.give_back([(lease.job_id, lease.token, clock.now()) for lease in unused])
 
 
 @operation(
@@ -104,6 +111,7 @@ def claim_jobs(
     """
     by_job = {lease.job_id: lease for lease in prepared}
     jobs = begun(prepared, worker or actor.principal.name[:100]) if prepared else []
+    prepared.clear()
     return {"data": [Claimed(job, _within_timeout(job, by_job[job.pk])) for job in jobs]}
 
 

@@ -25,7 +25,7 @@ from apps.storage.finding import find_file, find_version
 from apps.storage.models import File, FileStatus, FileVersion, Scan, VersionStatus
 from apps.storage.placing import require_type
 from apps.storage.stores.base import Part
-from apps.storage.stores.errors import UploadGone
+from apps.storage.stores.errors import StoreUnreachable, UploadGone
 
 
 @dataclass(slots=True)
@@ -176,6 +176,9 @@ def _read(version: FileVersion, mine: turns.Turn) -> tuple[Content, Scan]:
     scan = scanning.scan(chunks)
     for _ in chunks:  # what the scanner did not want to see
         continue
+    if content.size != version.size:
+        # A store that broke off looks to a scanner like one that ended, and the hash would be that of a part.
+        raise StoreUnreachable(f"Reading ended after {content.size} of {version.size} bytes.")
     return content, scan
 
 

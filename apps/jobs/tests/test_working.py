@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from apps.core import idempotency
 from apps.core.ids import encode, uuid7
 from apps.core.problems import Conflict
 from apps.jobs import working
@@ -122,6 +123,18 @@ def test_a_claim_that_is_repeated_with_its_key_is_the_same_claim(world: World, a
     answers = [me.post("/v1/queues/menus/claims", {}, idempotency_key="once").body for _ in range(2)]
     assert answers[0] == answers[1]
     assert sorted(rows(*jobs).values()) == ["leased", "ready"]
+
+
+def test_what_a_repeated_claim_leased_for_nothing_is_given_back(
+    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two calls at once do not know of each other when they lease; one of them is answered with what the other got."""
+    me = api.using(world.acorn.root_key)
+    jobs = [make(me), make(me)]
+    first = me.post("/v1/queues/menus/claims", {}, idempotency_key="once").body
+    monkeypatch.setattr(idempotency, "is_answered", lambda *_args, **_more: False)
+    assert me.post("/v1/queues/menus/claims", {}, idempotency_key="once").body == first
+    assert sorted(rows(*jobs).values()) == ["leased", "scheduled"]
 
 
 def test_the_platforms_own_queues_are_not_claimed_from_outside(world: World, api: Api) -> None:

@@ -17,7 +17,7 @@ def most_of(count: int) -> int:
 
 #: One for all places: a thread that one kind of work gives back may be what another waits for.
 _changed = Condition()
-_everywhere: Counter[str] = Counter()
+_everywhere: Counter[UUID] = Counter()
 
 
 def most_together() -> int:
@@ -28,8 +28,8 @@ def most_together() -> int:
 class Places:
     """As many places as `count` says at that moment, of which one tenant has up to `each` of so many.
 
-    Whoever has one keeps a thread of the process busy, and all kinds of places together have `most_together` of them;
-    those that are taken `inside` of others are not counted twice.
+    Whoever has one keeps a thread of the process busy, and all kinds of places together have `most_together` of them,
+    of which the last is nobody's who has all the others; those that are taken `inside` of others are not counted twice.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Places:
             if not _changed.wait_for(lambda: self._is_free(tenant), max(0.0, patience)):
                 return False
             self._taken[tenant] += 1
-            self._count_everywhere(1)
+            self._count_everywhere(tenant, 1)
             return True
 
     def give_back(self, tenant: UUID) -> None:
@@ -53,14 +53,24 @@ class Places:
             self._taken[tenant] -= 1
             # Without this, every tenant that ever was here would be kept in mind.
             self._taken += Counter()
-            self._count_everywhere(-1)
+            self._count_everywhere(tenant, -1)
             _changed.notify_all()
 
     def _is_free(self, tenant: UUID) -> bool:
         count = self._count()
-        room = self._inside or _everywhere["threads"] < most_together()
-        return room and self._taken.total() < count and self._taken[tenant] < self._each(count)
+        return (
+            self._has_thread(tenant)
+            and self._taken.total() < count
+            and self._taken[tenant] < self._each(count)
+        )
 
-    def _count_everywhere(self, change: int) -> None:
-        if not self._inside:
-            _everywhere["threads"] += change
+    def _has_thread(self, tenant: UUID) -> bool:
+        most = most_together()
+        return self._inside or (_everywhere.total() < most and _everywhere[tenant] < max(1, most - 1))
+
+    def _count_everywhere(self, tenant: UUID, change: int) -> None:
+        if self._inside:
+            return
+        _everywhere[tenant] += change
+        if not _everywhere[tenant]:
+            del _everywhere[tenant]

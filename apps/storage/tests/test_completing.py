@@ -175,7 +175,7 @@ def test_a_turn_goes_on_while_there_is_something_to_read(world: World, me: Api) 
 
 
 def test_one_process_reads_few_at_a_time(world: World, me: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "_PATIENCE", 0.01)
+    monkeypatch.setattr(turns, "_PATIENCE_FOR_PLACE", 0.01)
     path = arrived(world.acorn, me)
     with enter(world.acorn.ref), ExitStack() as held:
         for _ in range(2):  # as many as one tenant has
@@ -200,3 +200,14 @@ def test_a_refusal_from_before_the_transaction_is_kept_too(world: World, me: Api
     again = me.post(f"{path}/complete", idempotency_key="once")
     assert (again.code, again.headers["Idempotency-Replayed"]) == ("upload_missing", "true")
     assert me.post(f"{path}/complete", idempotency_key="other")["status"] == "ready"
+
+
+def test_a_content_of_which_a_part_was_read_is_not_completed(
+    world: World, me: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = arrived(world.acorn, me), LocalStore.read
+    monkeypatch.setattr(LocalStore, "read", lambda *args: iter([next(read(*args))[:10]]))
+    broken = me.post(f"{path}/complete")
+    assert (broken.status, broken.code, broken["retryable"]) == (503, "store_unreachable", True)
+    monkeypatch.setattr(LocalStore, "read", read)
+    assert me.post(f"{path}/complete")["sha256"] == sha256(PNG)
