@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from typing import Any
 
 from requests.models import Response
 
-from apps.core import clock
+from apps.core import clock, strictjson
 from apps.core.outbound import (
     AddressRefused,
     OutboundError,
@@ -22,7 +21,7 @@ from apps.core.outbound import (
     loopback_is_allowed,
     require_allowed,
 )
-from apps.core.problems import FieldError, ValidationFailed
+from apps.core.problems import FieldError, Problem, ValidationFailed
 
 #: Longer than that nobody waits because a receiver says so.
 LONGEST_RETRY_AFTER = 24 * 3600.0
@@ -81,8 +80,11 @@ class Reply:
         return cleaned(self.content[: 4 * _MOST_OF_A_BODY].decode(errors="replace"), _MOST_OF_A_BODY)
 
     def document(self) -> Any:
-        """The body as JSON; None for an empty one. Raises ValueError for what is none."""
-        return json.loads(self.content) if self.content.strip() else None
+        """The body as JSON; None for an empty one. Raises ValueError for what is none, or cannot be kept."""
+        try:
+            return strictjson.loads(self.content) if self.content.strip() else None
+        except Problem as refusal:
+            raise ValueError(str(refusal)) from None
 
 
 def require_receiver(field_name: str, url: str) -> None:
@@ -125,7 +127,7 @@ def _seconds_of(text: str) -> float:
         return float(text)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return 0.0
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return max((at - clock.now()).total_seconds(), 0.0)

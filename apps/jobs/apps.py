@@ -13,7 +13,7 @@ class JobsConfig(AppConfig):
         from django.conf import settings
 
         from apps.apikeys.made import on_ended
-        from apps.jobs import firing, moving, organizations, streaming
+        from apps.jobs import firing, forgetting, moving, organizations, streaming
         from apps.jobs.turns import register_ringer
         from apps.orgs import hooks
         from apps.tenancy.maintenance import in_every_tenant, register_chore
@@ -22,6 +22,7 @@ class JobsConfig(AppConfig):
         register_source(streaming.TOPIC, streaming.Jobs())
         on_ended(firing.stop_those_through)
         register_chore("lost firings", every=firing.MENDED_EVERY, work=in_every_tenant(firing.mend))
+        register_chore("old jobs", every=forgetting.EVERY, work=in_every_tenant(forgetting.forget_old))
         hooks.register_blocker(organizations.names_of_jobs)
         hooks.before_deletion(organizations.forget)
         moving.register()

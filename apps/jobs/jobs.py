@@ -108,7 +108,7 @@ def cancel_job(actor: Actor, *, job_id: UUID) -> Job:
     A worker that goes on has the lease that it has now; the job is cancelled when that is over, renewed or not.
     A job that ended is answered as it is.
     """
-    find_job(actor, job_id)
+    _find_own(actor, job_id)
     waits = leases.withdraw(job_id)
     job = Job.objects.visible_to(actor).select_for_update(of=("self",)).get(pk=job_id)
     if job.is_over:
@@ -133,7 +133,7 @@ def cancel_job(actor: Actor, *, job_id: UUID) -> Job:
 )
 def retry_job(actor: Actor, *, job_id: UUID) -> Job:
     """Run a job again that is dead, cancelled or expired, with as many attempts as it had at first."""
-    ending.locked([find_job(actor, job_id).pk])
+    ending.locked([_find_own(actor, job_id).pk])
     job = find_job(actor, job_id)
     if job.state not in REDRIVABLE:
         raise JobNotOver(f"{encode('job', job.pk)} is {job.shown_state}. {JobNotOver.advice}")
@@ -186,6 +186,14 @@ def redriven(actor: Actor, jobs: Sequence[Job]) -> list[Job]:
     if told:
         tell(actor, *told)
     return list(jobs)
+
+
+def _find_own(actor: Actor, pk: UUID) -> Job:
+    """The same, of the product's jobs: the platform's go their own way, which schedules and endpoints say."""
+    found = find_job(actor, pk)
+    if found.system:
+        raise not_found(Job, pk)
+    return found
 
 
 def find_job(actor: Actor, pk: UUID) -> Job:

@@ -47,12 +47,12 @@ with ended as (
     from unnest(%(ids)s::uuid[], %(tokens)s::uuid[], %(states)s::text[], %(results)s::jsonb[], %(errors)s::jsonb[],
         %(times)s::timestamptz[], %(uncounted)s::int[]) x(id, token, state, result, error, run_at, uncounted)
     where j.id = x.id and j.lease_token = x.token and j.state in ('running', 'cancelling')
-    returning j.id, j.state, j.system
+    returning j.id, j.state, j.system, x.token
 ), tried as (
     update jobs_attempt a set ended_at = %(now)s, error = x.error,
         state = case when e.state = 'cancelled' then 'cancelled' else x.attempt end
     from unnest(%(ids)s::uuid[], %(tokens)s::uuid[], %(attempts)s::text[], %(errors)s::jsonb[])
-        x(id, token, attempt, error) join ended e on e.id = x.id
+        x(id, token, attempt, error) join ended e on e.id = x.id and e.token = x.token
     where a.job_id = x.id and a.token = x.token
 )
 select id, state, system from ended

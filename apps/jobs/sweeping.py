@@ -5,6 +5,7 @@ Any number of processes may sweep at once; rows that another one holds are left 
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from apps.jobs.working import failure, settle
 from apps.tenancy.models import Tenant
 from apps.tenancy.walls import enter, outside, registry
 
+logger = logging.getLogger("packmule.jobs")
 BATCH = 1000
 _IGNORED = {"type": "cancelled", "message": "Its worker went on until its lease was over."}
 _LOST = {"type": "lost", "message": "The worker did not renew its lease in time."}
@@ -197,12 +199,20 @@ def _each_tenant(chosen: Q, work: Callable[[list[Dispatch]], None]) -> Iterator[
         for schema_name, pk in found:
             by_schema[schema_name].append(pk)
     for schema_name, ids in by_schema.items():
-        with transaction.atomic(), _locked(chosen & Q(pk__in=ids)) as rows, _inside(schema_name) as tenant:
-            if tenant is None:
-                _drop(rows)
-            elif rows:
-                work(rows)
-            yield len(rows)
+        try:
+            yield _worked(chosen & Q(pk__in=ids), schema_name, work)
+        except Exception:
+            # The next tenant has its turn; this one again at the next sweep.
+            logger.exception("%s: not swept", schema_name)
+
+
+def _worked(chosen: Q, schema_name: str, work: Callable[[list[Dispatch]], None]) -> int:
+    with transaction.atomic(), _locked(chosen) as rows, _inside(schema_name) as tenant:
+        if tenant is None:
+            _drop(rows)
+        elif rows:
+            work(rows)
+        return len(rows)
 
 
 @contextmanager

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from dataclasses import replace
 from queue import Empty, Queue
 from threading import Event, Thread
 
-from django.db import DatabaseError, connections
+from django.db import InterfaceError, OperationalError, connections
 
 from apps.core.actor import TenantRef
 from apps.jobs.inside.keeping import Keeper
 from apps.jobs.running import Outcome
+from apps.jobs.states import AttemptState, JobState
 from apps.jobs.working import settle
 from apps.tenancy.walls import enter
 
@@ -22,6 +24,7 @@ logger = logging.getLogger("packmule.jobs")
 #: How many ends are written in one transaction at most, and how many may wait: beyond it, whoever ends a job waits.
 _TOGETHER, _WAITING = 256, 2048
 _TRIES, _PAUSE = 5, 0.5
+_UNKEPT = {"type": "unkept", "message": "What the attempt came to cannot be written down."}
 
 
 class Finisher(Thread):
@@ -74,12 +77,29 @@ class Finisher(Thread):
             try:
                 with enter(tenant):
                     settle(None, outcomes)
-            except DatabaseError as failure:
-                logger.warning("%s: ends of %d jobs not written (%s)", tenant.name, len(outcomes), failure)
+            except (OperationalError, InterfaceError) as failure:
+                said = type(failure).__name__
+                logger.warning("%s: ends of %d jobs not written (%s)", tenant.name, len(outcomes), said)
                 connections.close_all()
                 self._stop_asked.wait(_PAUSE)
-            except Exception:
-                logger.exception("%s: ends of %d jobs not written", tenant.name, len(outcomes))
+            except Exception as failure:  # noqa: BLE001 - whatever it was, the others are written
+                self._write_apart(tenant, outcomes, failure)
                 return
             else:
                 return
+
+    def _write_apart(self, tenant: TenantRef, outcomes: list[Outcome], failure: Exception) -> None:
+        """Write each by itself: one that cannot be kept takes no other with it, and its job is over."""
+        if len(outcomes) > 1:
+            for outcome in outcomes:
+                self._write_in(tenant, [outcome])
+            return
+        (outcome,) = outcomes
+        logger.error(
+            "%s: the end of %s cannot be kept (%s)", tenant.name, outcome.job_id, type(failure).__name__
+        )
+        if outcome.error != _UNKEPT:
+            dead = replace(
+                outcome, state=JobState.DEAD, attempt=AttemptState.FAILED, result=None, run_at=None
+            )
+            self._write_in(tenant, [replace(dead, error=dict(_UNKEPT))])

@@ -70,7 +70,7 @@ class Keeper(Thread):
             try:
                 self._renew()
             except DatabaseError as failure:
-                logger.warning("leases not renewed (%s); trying again", failure)
+                logger.warning("leases not renewed (%s); trying again", type(failure).__name__)
                 self._rest()
             except Exception:
                 logger.exception("leases not renewed; trying again")

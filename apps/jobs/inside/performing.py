@@ -10,6 +10,7 @@ from typing import Any
 
 from apps.core import clock
 from apps.core.actor import Actor, Call, Edge, OrganizationRef, TenantRef, system_actor
+from apps.core.posting import cleaned
 from apps.jobs import leases, pushing, turns
 from apps.jobs.models import Job
 from apps.jobs.running import Outcome
@@ -97,5 +98,5 @@ def _succeeded(held: Held, result: Any) -> Outcome:
 
 
 def _failed(held: Held, problem: Exception, *, retryable: bool = True, seconds: float = 0) -> Outcome:
-    error = {"type": type(problem).__name__, "message": str(problem)[:_SAID]}
+    error = {"type": type(problem).__name__, "message": cleaned(str(problem), _SAID)}
     return failure(held.job, held.lease.token, error, retryable, seconds)

@@ -156,7 +156,7 @@ class Worker:
                 if sweep():
                     self.heard.set()
             except DatabaseError as failure:
-                logger.warning("not swept (%s); trying again", failure)
+                logger.warning("not swept (%s); trying again", type(failure).__name__)
                 connections.close_all()
             except Exception:
                 logger.exception("not swept; trying again")
