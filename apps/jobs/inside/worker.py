@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
@@ -102,8 +103,9 @@ class Worker:
 
     def _declare_actor(self) -> None:
         embedded = isinstance(self.broker, brokers.EmbeddedBroker)
-        function = self.perform if embedded else self.answer
-        dramatiq.actor(function, broker=self.broker, actor_name=brokers.ACTOR, queue_name=brokers.QUEUE)
+        function: Callable[..., None] = self.perform if embedded else self.answer
+        declare = dramatiq.actor(broker=self.broker, actor_name=brokers.ACTOR, queue_name=brokers.QUEUE)
+        declare(function)
 
     def perform(self, *job_ids: str) -> None:
         """Do the jobs of leases that this process holds; there is no other way to have one done here."""
