@@ -1,6 +1,6 @@
 """What is refused about jobs, queues and schedules."""
 
-from apps.core.problems import Conflict, NotFound, ServiceUnavailable, ValidationFailed
+from apps.core.problems import Conflict, NotFound, ValidationFailed
 
 
 class LeaseLost(Conflict):
@@ -8,13 +8,6 @@ class LeaseLost(Conflict):
 
     code, title = "lease_lost", "The lease of that job is lost"
     advice = "Stop working on it and claim another; what you did may be done again by somebody else."
-
-
-class JobOver(Conflict):
-    """The job has ended, and what was asked for makes no sense any more."""
-
-    code, title = "job_over", "The job is over"
-    advice = "Read it: GET /v1/jobs/{id}. One that did not succeed runs again with POST /v1/jobs/{id}/retry."
 
 
 class JobNotOver(Conflict):
@@ -134,10 +127,3 @@ class ScheduleOver(ValidationFailed):
 
     code, title = "schedule_over", "The time of the schedule is over"
     advice = "Give it another `at` (PATCH /v1/schedules/{id}), or run it now (POST …/run)."
-
-
-class ClaimsBusy(ServiceUnavailable):
-    """The platform's own workers are at their limit."""
-
-    code, title = "claims_busy", "No more claims can be answered now"
-    advice = "Ask again after `Retry-After`."

@@ -7,9 +7,8 @@ from typing import Final
 from django.db import connection
 
 from apps.core import clock
+from apps.jobs.models import RETENTION_DAYS
 
-#: How long a job is kept whose queue nobody described; the platform's own, too.
-KEPT_DAYS: Final = 30
 EVERY: Final = 600.0
 BATCH: Final = 1000
 _ROUNDS = 20
@@ -34,7 +33,7 @@ def forget_old() -> int:
     gone = 0
     for _ in range(_ROUNDS):
         with connection.cursor() as cursor:
-            cursor.execute(_FORGET, {"now": clock.now(), "days": KEPT_DAYS, "batch": BATCH})
+            cursor.execute(_FORGET, {"now": clock.now(), "days": RETENTION_DAYS, "batch": BATCH})
             gone += cursor.rowcount
             if cursor.rowcount < BATCH:
                 break

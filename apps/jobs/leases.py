@@ -24,7 +24,8 @@ from apps.jobs.turns import Place, wake
 from apps.tenancy.walls import current_schema, registry
 
 #: A tenant ends, renews and gives back leases of its own; whoever stands outside of all goes by the tokens alone.
-_NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
+#: The database's clock, unless ours is held.
+NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
 _END = """
 with gone as (
     delete from public.jobs_dispatch d using unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) x(id, token)
@@ -36,17 +37,17 @@ select g.id, g.schema_name, g.queue, g.share, g.runner, g.concurrency_key,
 from gone g left join public.jobs_lane l using (schema_name, queue)
 """
 _RENEW = f"""
-update public.jobs_dispatch set leased_until = {_NOW} + make_interval(secs => %(seconds)s), touched_at = {_NOW}
+update public.jobs_dispatch set leased_until = {NOW} + make_interval(secs => %(seconds)s), touched_at = {NOW}
 where id = %(id)s and token = %(token)s and state = 'leased' and %(schema)s in ('', schema_name)
 returning leased_until
 """  # noqa: S608 - made of constants
 _RENEW_ALL = f"""
-update public.jobs_dispatch d set leased_until = {_NOW} + make_interval(secs => x.seconds), touched_at = {_NOW}
+update public.jobs_dispatch d set leased_until = {NOW} + make_interval(secs => x.seconds), touched_at = {NOW}
 from unnest(%(ids)s::uuid[], %(tokens)s::uuid[], %(seconds)s::float[]) x(id, token, seconds)
 where d.id = x.id and d.token = x.token and d.state = 'leased'
 """  # noqa: S608 - made of constants
 _GIVE_BACK = f"""
-update public.jobs_dispatch d set token = null, leased_until = null, touched_at = {_NOW}, run_at = x.run_at,
+update public.jobs_dispatch d set token = null, leased_until = null, touched_at = {NOW}, run_at = x.run_at,
     state = 'scheduled'
 from unnest(%(ids)s::uuid[], %(tokens)s::uuid[], %(times)s::timestamptz[]) x(id, token, run_at)
 where d.id = x.id and d.token = x.token and %(schema)s in ('', d.schema_name)

@@ -21,6 +21,8 @@ __all__ = ["Attempt", "Dispatch", "Firing", "Job", "Lane", "Queue", "Schedule", 
 
 MAX_ATTEMPTS = 5
 LEASE_SECONDS = 60
+#: How long a job that ended is kept, where its queue says nothing else.
+RETENTION_DAYS = 30
 #: What a schedule may say about its jobs, and what counts where it says nothing.
 JOB_OPTIONS: Final[Mapping[str, Any]] = {
     "priority": 0,
@@ -66,7 +68,9 @@ class Queue(Identified, Versioned):
     retry = models.JSONField(default=dict, help_text="Backoff: initial_seconds, factor, max_seconds, jitter")
     lease_seconds = models.PositiveIntegerField(default=LEASE_SECONDS)
     timeout_seconds = models.PositiveIntegerField(null=True, help_text="Of one attempt")
-    retention_days = models.PositiveIntegerField(default=30, help_text="How long jobs that ended are kept")
+    retention_days = models.PositiveIntegerField(
+        default=RETENTION_DAYS, help_text="How long jobs that ended are kept"
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     #: How many unfinished jobs are in which state, where it was asked.

@@ -18,6 +18,7 @@ from apps.core.serializers import (
     TimestampField,
 )
 from apps.jobs.fields import KindField, QueueField, RateInput, RetryInput
+from apps.jobs.models import LEASE_SECONDS, MAX_ATTEMPTS, RETENTION_DAYS
 from apps.jobs.states import AttemptState, JobState, StepKind
 
 MOST_AT_ONCE = 500
@@ -149,11 +150,6 @@ class LeaseOutput(Output):
     """The right to work on a job for a while."""
 
     token = CharField()
-    expires_at = TimestampField()
-
-
-class _ClaimedLease(Output):
-    token = CharField()
     expires_at = TimestampField(source="lease.until")
 
 
@@ -161,7 +157,7 @@ class ClaimOutput(Output):
     """A job, and the lease with which it may be worked on."""
 
     job = JobOutput()
-    lease = _ClaimedLease(source="*")
+    lease = LeaseOutput(source="*")
 
 
 class ClaimsOutput(Output):
@@ -287,11 +283,11 @@ class QueueInput(StrictSerializer):
     max_in_flight_per_key = IntegerField(min_value=1, max_value=1000, default=1)
     rate = RateInput(default=None, allow_null=True, help_text="How many are begun in what time.")
     rate_per_organization = RateInput(default=None, allow_null=True)
-    max_attempts = IntegerField(min_value=1, max_value=1000, default=5)
+    max_attempts = IntegerField(min_value=1, max_value=1000, default=MAX_ATTEMPTS)
     retry = RetryInput(default=dict, help_text=_RETRY)
-    lease_seconds = IntegerField(min_value=1, max_value=_LONGEST_LEASE, default=60)
+    lease_seconds = IntegerField(min_value=1, max_value=_LONGEST_LEASE, default=LEASE_SECONDS)
     timeout_seconds = IntegerField(min_value=1, max_value=_YEAR, default=None, allow_null=True)
-    retention_days = IntegerField(min_value=1, max_value=3650, default=30)
+    retention_days = IntegerField(min_value=1, max_value=3650, default=RETENTION_DAYS)
 
 
 class QueuePatch(StrictSerializer):

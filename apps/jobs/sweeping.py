@@ -18,6 +18,7 @@ from django.db.models import Q
 from apps.core import clock
 from apps.core.actor import TenantRef
 from apps.jobs import ending, leases
+from apps.jobs.leases import NOW
 from apps.jobs.models import Attempt, Job
 from apps.jobs.registry import Dispatch, DispatchState
 from apps.jobs.running import Outcome
@@ -31,16 +32,15 @@ logger = logging.getLogger("packmule.jobs")
 BATCH = 1000
 _IGNORED = {"type": "cancelled", "message": "Its worker went on until its lease was over."}
 _LOST = {"type": "lost", "message": "The worker did not renew its lease in time."}
-_NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
 #: One look a second, whatever there is and however many tenants.
 _LOOK = f"""
-select exists (select from public.jobs_dispatch where state = 'scheduled' and run_at <= {_NOW}),
-    exists (select from public.jobs_dispatch where state = 'leased' and leased_until < {_NOW}),
-    exists (select from public.jobs_dispatch where ends_at <= {_NOW})
+select exists (select from public.jobs_dispatch where state = 'scheduled' and run_at <= {NOW}),
+    exists (select from public.jobs_dispatch where state = 'leased' and leased_until < {NOW}),
+    exists (select from public.jobs_dispatch where ends_at <= {NOW})
 """  # noqa: S608 - made of constants
 _RIPEN = f"""
 with due as (
-    select id from public.jobs_dispatch where state = 'scheduled' and run_at <= {_NOW}
+    select id from public.jobs_dispatch where state = 'scheduled' and run_at <= {NOW}
     order by run_at limit {BATCH} for update skip locked
 ), ripe as (
     update public.jobs_dispatch d set state = 'ready' from due where d.id = due.id

@@ -38,7 +38,7 @@ class AgainLater(Exception):  # noqa: N818 - it is an instruction
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One attempt at a task: the job, and who acts. `attempt` counts from 1, `last` says that there is no other."""
+    """One attempt at a task: the job, and who acts. `attempt` counts from 1."""
 
     job: Job
     actor: Actor

@@ -19,7 +19,7 @@ from apps.core.operations import Risk, operation
 from apps.jobs import backoff, ending, leases, running, turns
 from apps.jobs import serializers as forms
 from apps.jobs.enqueuing import MOST_BYTES, require_small
-from apps.jobs.errors import JobOver, LeaseLost, QueuePushes
+from apps.jobs.errors import LeaseLost, QueuePushes
 from apps.jobs.models import LEASE_SECONDS, MAX_ATTEMPTS, Attempt, Job, Queue
 from apps.jobs.running import Outcome
 from apps.jobs.states import AttemptState, JobState
@@ -318,9 +318,3 @@ def token_of(shown: str) -> UUID:
         return decode(shown, _PREFIX)
     except ValueError:
         raise LeaseLost(f"That is no token of a lease. {LeaseLost.advice}") from None
-
-
-def require_unfinished(job: Job) -> None:
-    """Raise JobOver for a job that ended."""
-    if job.is_over:
-        raise JobOver(f"{encode('job', job.pk)} is {job.state}. {JobOver.advice}")

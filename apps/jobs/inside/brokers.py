@@ -1,4 +1,4 @@
-"""dramatiq's brokers, and the one place that knows dramatiq.
+"""dramatiq's brokers. With the worker, which runs its threads, the one place that knows dramatiq.
 
 The rows in Postgres are the truth, whatever the broker. The embedded one hands out leases straight from the lanes.
 RabbitMQ and Redis carry doorbells: each makes a worker claim the job whose turn it is, whichever rang, so that a

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from apps.core import clock
 from apps.core.ids import decode
-from apps.jobs.forgetting import KEPT_DAYS, forget_old
-from apps.jobs.models import Attempt, Job, Step
+from apps.jobs.forgetting import forget_old
+from apps.jobs.models import RETENTION_DAYS, Attempt, Job, Step
 from apps.jobs.tests.workers import describe, kept, make, take
 from apps.tenancy.walls import enter
 from tests.client import Api
@@ -37,7 +37,7 @@ def test_what_ended_is_kept_as_long_as_its_queue_says(world: World, api: Api) ->
 def test_the_platforms_own_jobs_are_forgotten_too_and_end_by_themselves_alone(world: World, api: Api) -> None:
     me = api.using(world.acorn.root_key)
     with enter(world.acorn.ref):
-        over = clock.now() - timedelta(days=KEPT_DAYS, seconds=1)
+        over = clock.now() - timedelta(days=RETENTION_DAYS, seconds=1)
         own = Job.objects.create(queue="packmule.x", kind="x", system=True, state="ready")
         Job.objects.create(queue="packmule.x", kind="x", system=True, state="succeeded", finished_at=over)
         assert forget_old() == 1
