@@ -10,9 +10,8 @@ import gc
 import os
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -21,9 +20,15 @@ from django.conf import settings
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
+from apps.tenancy.embedded import EmbeddedPostgres
 from tests.client import Api
+from tests.prepared import URLS, Prepared, prepared, urls
 from tests.standins import s3
 from tests.standins.s3 import S3Server
+
+if TYPE_CHECKING:
+    # Its models can be imported no sooner than Django is set up.
+    from tests.world import World
 
 SPARES = 4
 # Python's own would look at all of Django's classes again and again, for a quarter of the tests' time.
@@ -70,41 +75,56 @@ def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(settings.PACKMULE_STORAGE_DIR)
 
 
-@contextmanager
-def _postgres() -> Iterator[dict[str, str]]:
-    """The URLs of the server to test against: the one the environment names, or an embedded one for this session."""
-    named = ("PACKMULE_DATABASE_URL", "PACKMULE_OWNER_DATABASE_URL")
-    if all(os.environ.get(name) for name in named):
-        yield {name: os.environ[name] for name in named}
-        return
-    from apps.tenancy.embedded import EmbeddedPostgres
+@pytest.fixture(scope="session")
+def installed(pytestconfig: pytest.Config, django_db_blocker: DjangoDbBlocker) -> Prepared | None:
+    """The installation that this session's server begins as; None where the environment names a server."""
+    if all(os.environ.get(name) for name in URLS):
+        return None
 
-    with EmbeddedPostgres.temporary() as server:
-        yield dict(zip(named, (server.login_url, server.owner_url), strict=True))
+    def build(urls: dict[str, str]) -> World:
+        with django_db_blocker.unblock():
+            return _built(urls)
+
+    return prepared(pytestconfig.cache.mkdir("installation"), build)
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[dict[str, str]]:
+def postgres(installed: Prepared | None) -> Iterator[dict[str, str]]:
     """A running server; its URLs by the names of the settings."""
-    with _postgres() as urls:
-        yield urls
+    if installed is None:
+        yield {name: os.environ[name] for name in URLS}
+        return
+    with EmbeddedPostgres.temporary(template=installed.data) as server:
+        yield urls(server)
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(postgres: dict[str, str], django_db_blocker: DjangoDbBlocker) -> Iterator[Any]:
-    """Install into the session's server, build the world, and leave it committed for all tests."""
+def django_db_setup(
+    postgres: dict[str, str], installed: Prepared | None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[World]:
+    """The session's server with the world in it, committed, for all tests."""
+    with django_db_blocker.unblock():
+        if installed is None:
+            made = _built(postgres)
+        else:
+            _point_connections_at(postgres)
+            made = installed.world
+        yield made
+        connections.close_all()
+
+
+def _built(urls: dict[str, str]) -> World:
+    """Install into a server, and build the world and some spares."""
     from apps.tenancy.installation import install
     from apps.tenancy.provisioning import build_spare
     from tests import world
 
-    _point_connections_at(postgres)
-    with django_db_blocker.unblock():
-        made = world.build(install())
-        for _ in range(SPARES):
-            build_spare("environment")
-        connections.close_all()
-        yield made
-        connections.close_all()
+    _point_connections_at(urls)
+    made = world.build(install())
+    for _ in range(SPARES):
+        build_spare("environment")
+    connections.close_all()
+    return made
 
 
 def _point_connections_at(urls: dict[str, str]) -> None:

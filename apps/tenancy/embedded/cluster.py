@@ -44,11 +44,17 @@ class EmbeddedPostgres:
 
     @classmethod
     @contextmanager
-    def temporary(cls, prefix: str = "packmule") -> Iterator[Self]:
-        """A started server in a folder of its own, which is gone afterwards. Not durable: for tests."""
+    def temporary(cls, prefix: str = "packmule", template: Path | None = None) -> Iterator[Self]:
+        """A started server in a folder of its own, which is gone afterwards. Not durable: for tests.
+
+        It begins as a copy of `template`, the data folder of another one that was stopped, where that is given.
+        """
         folder = Path(tempfile.mkdtemp(prefix="pm-"))
         folder.chmod(0o711)  # an unprivileged server has to pass through when root runs the tests
         server = cls(folder, prefix, fsync=False)
+        if template is not None:
+            # The files keep their owner, whom Postgres insists on.
+            subprocess.run(["/bin/cp", "-a", template, server.pgdata], check=True)
         try:
             yield server.start()
         finally:
