@@ -14,6 +14,9 @@ PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-chec
 PYTEST = .venv/bin/python -m pytest -q
 MANAGE = .venv/bin/python manage.py
 
+# Hundreds of processes are started by the tests, and each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help up test check format browser schema sweep faults slow bench lock clean
 
 help:
@@ -32,10 +35,10 @@ test: .venv/.test
 	$(PYTEST) -n $(JOBS) -m "not slow and not browser and not schema and not sweep and not faults"
 
 slow: .venv/.test
-	$(PYTEST) -m slow
+	$(PYTEST) -n $(JOBS) -m slow
 
 browser: .venv/.test
-	$(PYTEST) -m browser
+	$(PYTEST) -n $(JOBS) -m browser
 
 schema: .venv/.test
 	$(PYTEST) -n $(JOBS) -m schema
