@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import events, files, provisioning, records, startup, throughput
+from bench import events, files, jobs, provisioning, records, startup, throughput
 from bench.installation import ROOT
 from bench.load import CONNECTIONS
 
@@ -84,10 +84,21 @@ rounds, and the median of their ratios.
 
 The budget is 15 %.
 
+## Jobs that do nothing
+
+Packmule and other queues on one durable Postgres, in alternating rounds of one run: from starting a worker that does 8 at a time until
+the last of some thousand jobs is recorded as done. `safe` are the settings with which a queue gives the jobs of a killed worker to another
+one soon, as far as it has any (bench/rivals/settings.py says which and why); the others are each one's fastest. Packmule has one
+setting: each job has a lease of its own, and is done again elsewhere when its worker is killed.
+
+{jobs}
+
+The budgets are to be ahead of the safe settings, 1 ms in the median for a claim, 1 s at p99 beside a flood, and 2 statements a second.
+
 ## Again
 
 `make bench` for all of it; `.venv/bin/python -m bench.throughput`, `bench.provisioning`, `bench.startup`, `bench.files`,
-`bench.records` or `bench.events` for one part.
+`bench.records`, `bench.events` or `bench.jobs` for one part.
 """
 
 
@@ -101,6 +112,7 @@ def main() -> None:
         "files": files.lines(files.measure()),
         "records": records.lines(records.measure()),
         "events": events.lines(events.measure()),
+        "jobs": jobs.lines(jobs.measure()),
     }
     page = _PAGE.format(
         when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

@@ -265,7 +265,7 @@ from generate_series(1, %s) n
 """
 
 
-def report(measured: Measured) -> str:
+def lines(measured: Measured) -> list[str]:
     """The figures as they stand on the page."""
     ours = statistics.median(measured.ours)
     rows = [["Packmule, a lease each", f"{ours:,.0f}", _span(measured.ours), ""]]
@@ -281,8 +281,8 @@ def report(measured: Measured) -> str:
   {flood["p50"] * 1000:.0f} ms in the median, {flood["p99"] * 1000:.0f} ms at p99 ({flood["of"]} jobs).
 * An idle worker sends {idle["statements"]:.1f} statements a second, whatever the number of tenants."""
     head = ["", "jobs a second", "least to most", "Packmule is so many times as fast"]
-    lines = [head, ["---", "---:", "---:", "---:"], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n" + said
+    table = [head, ["---", "---:", "---:", "---:"], *rows]
+    return ["| " + " | ".join(row) + " |" for row in table] + said.splitlines()
 
 
 def _span(rates: list[float]) -> str:
@@ -299,4 +299,4 @@ if __name__ == "__main__":
         django.setup()
         print(json.dumps(_PARTS[sys.argv[1]]()))
     else:
-        print(report(measure(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)))
+        print("\n".join(lines(measure(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS))))
