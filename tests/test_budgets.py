@@ -97,6 +97,7 @@ def stage(django_db_setup: Any, django_db_blocker: DjangoDbBlocker) -> Iterator[
         yield made
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("route", LISTS, ids=[route.path for route in LISTS])
 def test_a_list_of_five_costs_few_queries(stage: Stage, route: Route) -> None:
     """With every kind of credential for which it works. Switches of path and role ride along and are not counted."""

@@ -160,6 +160,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 def test_it_ends_with_a_supervisor_that_is_killed_and_starts_again(folder: Path) -> None:
     parent = subprocess.Popen([sys.executable, "-c", STARTER, str(folder)], stdout=subprocess.PIPE, cwd=ROOT)
     assert parent.stdout is not None
@@ -228,6 +229,7 @@ def test_started_by_root_it_runs_as_another_account(server: EmbeddedPostgres, fo
     assert stat.S_IMODE(folder.stat().st_mode) == 0o711
 
 
+@pytest.mark.slow
 @needs_root
 def test_root_inside_a_closed_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The default of a clone under /root: no permission changes, and the data is found again."""
@@ -274,6 +276,7 @@ def python_for_others() -> str | None:
     return None
 
 
+@pytest.mark.slow
 @needs_root
 def test_started_by_an_ordinary_account(folder: Path) -> None:
     python = python_for_others()

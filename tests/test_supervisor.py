@@ -186,6 +186,7 @@ def test_a_host_that_is_not_here(host: str) -> None:
     assert refusal.value.exit_code == 64
 
 
+@pytest.mark.slow
 def test_a_server_of_ones_own_is_checked() -> None:
     with EmbeddedPostgres.temporary("mule") as server:
         databases.check(server.login_url, server.owner_url)
@@ -258,6 +259,7 @@ def everything(data: Path) -> list[int]:
     return [*noted, postmaster]
 
 
+@pytest.mark.slow
 def test_up_says_what_a_client_needs_and_stops_everything(folder: Path) -> None:
     data = folder / "data"
     with up(data) as (child, facts):
@@ -288,6 +290,7 @@ def test_the_secret_key_stays(folder: Path) -> None:
     assert len(keys[0]) >= 50
 
 
+@pytest.mark.slow
 def test_a_second_start_says_who_is_there(folder: Path) -> None:
     with up(folder / "data") as (child, facts):
         port = int(facts["api_url"].rpartition(":")[2])
@@ -324,6 +327,7 @@ def came_back(data: Path, facts: dict[str, Any], name: str, former: int) -> bool
         return False
 
 
+@pytest.mark.slow
 def test_the_supervisor_is_killed_and_the_next_start_is_clean(folder: Path) -> None:
     data = folder / "data"
     with up(data) as (child, facts):

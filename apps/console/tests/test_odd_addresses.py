@@ -45,6 +45,7 @@ HARMLESS = [
 ]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("asked", ODD)
 @pytest.mark.parametrize("path", LISTS)
 def test_lists_refuse_what_their_filters_do_not_ask(
@@ -56,6 +57,7 @@ def test_lists_refuse_what_their_filters_do_not_ask(
     assert "result_list" not in text_of(answer)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("path", LISTS)
 def test_lists_take_every_other_parameter_calmly(
     world: Any, owner: Person, operator: Person, path: str

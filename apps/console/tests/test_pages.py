@@ -102,6 +102,7 @@ def first_story(person: Person, where: str, base: str = "/admin") -> str:
     return page[start : page.index('"', start)].partition("?")[0]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("where", LISTS)
 def test_a_list_takes_as_many_queries_for_thirty_rows_as_for_three(
     world: Any, owner: Person, where: str
@@ -114,6 +115,7 @@ def test_a_list_takes_as_many_queries_for_thirty_rows_as_for_three(
     assert many <= LISTS[where]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("where", LISTS)
 def test_a_story_takes_few_queries_however_much_there_is(world: Any, owner: Person, where: str) -> None:
     crowd(world, 3)

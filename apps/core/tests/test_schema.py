@@ -34,6 +34,7 @@ def test_the_document_is_valid_openapi_31(document: dict[str, Any]) -> None:
     OpenAPIV31SpecValidator(document).validate()
 
 
+@pytest.mark.sweep
 def test_spectacular_itself_finds_nothing_to_warn_about(capsys: pytest.CaptureFixture[str]) -> None:
     for urlconf in (SAMPLE, "config.urls"):
         call_command(
@@ -46,6 +47,7 @@ def test_spectacular_itself_finds_nothing_to_warn_about(capsys: pytest.CaptureFi
     assert "warning" not in capsys.readouterr().err.lower()
 
 
+@pytest.mark.sweep
 def test_the_platforms_document_is_valid() -> None:
     OpenAPIV31SpecValidator(schema.build_document()).validate()
 

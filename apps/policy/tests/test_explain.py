@@ -91,6 +91,7 @@ def is_refused(actor: Actor, operation: Operation[..., Any]) -> bool:
         return False
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("who", ACTORS)
 def test_explain_allows_exactly_what_no_gate_refuses(world: World, who: str) -> None:
     actor = actor_of(world, who)
@@ -116,6 +117,7 @@ def _made_up(converter: Any) -> Any:
     return special.get(type(converter).__name__, "nothing")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("who", [name for name in ACTORS if name != "visitor"])
 def test_the_api_refuses_at_the_gate_that_explain_names(world: World, api: Api, who: str) -> None:
     caller = api.using(key_of(world, who))

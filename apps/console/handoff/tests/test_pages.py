@@ -116,6 +116,7 @@ def first_story(browser: Browser, world: World, where: str) -> str:
     return f"http://{world.acorn.host}{page[start : page.index(chr(34), start)].partition('?')[0]}"
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("where", LISTS)
 def test_a_list_takes_as_many_queries_for_thirty_rows_as_for_three(
     world: Any, inside: Browser, where: str
@@ -126,6 +127,7 @@ def test_a_list_takes_as_many_queries_for_thirty_rows_as_for_three(
     assert cost(inside, at(world, f"{where}/")) == few <= MOST_FOR_A_LIST
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("where", LISTS)
 def test_a_story_takes_few_queries_however_much_there_is(world: Any, inside: Browser, where: str) -> None:
     crowd(world, 3)
@@ -170,6 +172,7 @@ def test_every_admin_is_built_on_the_themes_own_class() -> None:
         assert isinstance(admin, theme.StoryAdmin), model
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("where", LISTS)
 def test_what_is_not_there_is_a_page(world: Any, inside: Browser, where: str) -> None:
     for name in ("key_00000000000000000000000000", "nonsense"):
@@ -178,6 +181,7 @@ def test_what_is_not_there_is_a_page(world: Any, inside: Browser, where: str) ->
         assert "pm-problem" in text_of(answer)
 
 
+@pytest.mark.sweep
 def test_every_action_has_a_page(world: Any, inside: Browser) -> None:
     crowd(world, 1)
     for customer in ("", world.acorn.parties["north"].id):

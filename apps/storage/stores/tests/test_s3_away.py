@@ -163,6 +163,7 @@ def chosen(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
     return choose
 
 
+@pytest.mark.slow
 def test_one_that_writes_over_blobs_is_not_used(world: World, chosen: Callable[[str], None]) -> None:
     with answering(200, b"<DeleteResult/>") as endpoint:
         chosen(endpoint)
