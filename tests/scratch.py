@@ -62,7 +62,7 @@ def _furnished(ref: TenantRef) -> Scratch:
             kind=KeyKind.SECRET,
             name="root",
             scopes=Scopes.everything(),
-            expires_at=clock.now() + timedelta(days=1),
+            expires_at=clock.now() + timedelta(days=90),
             minter=None,
         )
         return Scratch(ref, minted.secret, Organization.objects.create(slug="first", name="First"))

@@ -7,7 +7,7 @@ must hold the lock of the file's row, so that no two changes of one file are cou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -47,6 +47,12 @@ def require_room(bucket: Bucket, organization_id: UUID | None, size: int) -> Non
         raise _exceeded(bucket, organization_id, size)
 
 
+def begin(bucket: Bucket, organizations: Iterable[UUID | None]) -> None:
+    """Have a row for each of them, which says nothing yet where it is new."""
+    rows = [Usage(bucket=bucket, organization_id=whose) for whose in sorted(organizations, key=str)]
+    Usage.objects.bulk_create(rows, ignore_conflicts=True)
+
+
 def require_few_open(file: File) -> None:
     """Raise TooManyUploads when as many uploads of the locked `file` are open as may be."""
     if FileVersion.objects.filter(_OPEN, file=file).count() >= MOST_OPEN_OF_FILE:
@@ -58,7 +64,7 @@ def require_few_open(file: File) -> None:
 
 def reserve(bucket: Bucket, organization_id: UUID | None, size: int) -> None:
     """Set `size` bytes aside for an upload that begins. Raises what `require_room` raises, whoever comes at once."""
-    Usage.objects.bulk_create([Usage(bucket=bucket, organization_id=organization_id)], ignore_conflicts=True)
+    begin(bucket, [organization_id])
     room = _of(bucket.pk, organization_id).filter(open_uploads__lt=MOST_OPEN)
     if bucket.quota_bytes is not None:
         room = room.filter(bytes__lte=bucket.quota_bytes - size - F("reserved_bytes"))
@@ -97,6 +103,15 @@ def release(
     )
 
 
+def lock(places: Iterable[tuple[UUID, UUID | None]]) -> None:
+    """Lock the counts of these buckets and organizations, for who changes several of them, one after the other."""
+    named = set(places)
+    buckets = {bucket for bucket, _ in named}
+    organizations = {organization for _, organization in named if organization}
+    whose = Q(organization__isnull=True) | Q(organization_id__in=organizations)
+    list(Usage.objects.filter(whose, bucket_id__in=buckets).in_order().select_for_update(of=("self",)))
+
+
 def is_counted(file: File) -> bool:
     """True when a version of the file is stored, and the file counts by that."""
     return FileVersion.objects.stored().filter(file=file).exists()
@@ -123,7 +138,7 @@ def figures_of(row: Usage) -> Figures:
 
 
 def set_right(row: Usage, now: Figures) -> None:
-    """Have `row`, which is locked or new, say `now`."""
+    """Have `row`, which is locked, say `now`."""
     row.bytes, row.files = now.bytes, now.files
     row.reserved_bytes, row.open_uploads = now.reserved_bytes, now.open_uploads
     row.save()

@@ -16,8 +16,9 @@ class StorageConfig(AppConfig):
         from apps.storage.querysets import names_of_files
         from apps.storage.stores import proof
         from apps.tenancy.maintenance import register_chore
+        from apps.tenancy.patrol import register_duty
 
-        register_chore("lifecycle of files", every=chores.EVERY, work=chores.keep_lifecycle)
+        register_duty("lifecycle of files", work=chores.keep, due=chores.due)
         register_chore("broken uploads", every=chores.TIDIED_EVERY, work=chores.tidy)
         before_serving(proof.objection)
         register_blocker(names_of_files)

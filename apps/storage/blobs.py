@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -15,7 +16,7 @@ from apps.core.actor import TenantRef
 from apps.storage import accounting, stores
 from apps.storage.models import Condemned, File, FileVersion, VersionStatus
 from apps.storage.querysets import FileQuerySet
-from apps.storage.stores import keys
+from apps.storage.stores import keys, signing
 from apps.storage.stores.base import Store
 from apps.storage.stores.errors import StoreUnreachable
 from apps.tenancy.walls import current_tenant, enter, whole_tenant
@@ -27,10 +28,12 @@ BATCH = 500
 AGAIN = timedelta(minutes=15)
 #: After how many failures one after the other the store counts as away.
 _AWAY = 3
-#: How long after its URL has ended an upload that began in time may still arrive.
-LATE = timedelta(hours=1)
+#: For how many seconds a request of an upload is good.
+REQUEST_SECONDS = 3600
 #: After what time an upload that is not complete is given up, and no URL of it is good for anything.
 ABANDONED_AFTER = timedelta(hours=24)
+#: For how many seconds a store that fails is asked to delete one blob after the other.
+_PATIENCE = 10.0
 #: Keys of what was made of versions.
 Derived = Callable[[Sequence[FileVersion]], Iterable[str]]
 _derived: list[Derived] = []
@@ -93,8 +96,8 @@ def condemn(keys_of_blobs: Iterable[str]) -> None:
 
 
 def _condemn(versions: Sequence[FileVersion]) -> None:
-    blobs = [_condemned(version) for version in versions]
-    blobs += [again for version in versions if (again := _condemned_again(version))]
+    blobs = [_condemned(version, clock.now()) for version in versions]
+    blobs += [_condemned(version, until) for version in versions if (until := _may_arrive_until(version))]
     made_of_them = (key for keys_of in _derived for key in keys_of(versions))
     blobs += [Condemned(blob=key, due_at=clock.now()) for key in made_of_them]
     with whole_tenant():
@@ -140,6 +143,7 @@ def _taken() -> list[Condemned]:
 
 def _deleted(store: Store, rows: Sequence[Condemned]) -> tuple[Sequence[Condemned], Sequence[Condemned]]:
     """Which of `rows` have no bytes any more, and which were not tried: one by one, where it fails for all at once."""
+    until = time.monotonic() + _PATIENCE
     if _delete(store, rows):
         return rows, ()
     gone, failed = [], 0
@@ -149,7 +153,7 @@ def _deleted(store: Store, rows: Sequence[Condemned]) -> tuple[Sequence[Condemne
             failed = 0
             continue
         failed += 1
-        if failed == _AWAY:
+        if failed == _AWAY or time.monotonic() > until:
             return gone, rows[place:]
     return gone, ()
 
@@ -169,22 +173,21 @@ def _delete(store: Store, rows: Sequence[Condemned]) -> bool:
     return True
 
 
-def _condemned(version: FileVersion) -> Condemned:
-    """What never was complete may still be on its way: it waits until its URL is good for nothing."""
+def _condemned(version: FileVersion, due_at: datetime) -> Condemned:
+    """A note to delete what lies under the key of `version` then, and the parts of an upload that has not ended."""
     pending = version.status == VersionStatus.PENDING
-    return Condemned(
-        blob=version.blob,
-        upload_id=version.upload_id if pending else "",
-        due_at=version.due_at + LATE if pending else clock.now(),
-    )
+    return Condemned(blob=version.blob, upload_id=version.upload_id if pending else "", due_at=due_at)
 
 
-def _condemned_again(version: FileVersion) -> Condemned | None:
-    """Once more when its URL is good for nothing: with its bytes gone, the URL would take others until then."""
-    good_until = version.created_at + ABANDONED_AFTER + LATE
-    if version.status == VersionStatus.PENDING or good_until <= clock.now():
-        return None
-    return Condemned(blob=version.blob, due_at=good_until)
+def _may_arrive_until(version: FileVersion) -> datetime | None:
+    """Until when bytes may still come under the key, which is free again once they are deleted; None for not at all.
+
+    They come by a URL that was handed out before, or from who puts the parts together at this moment.
+    """
+    now = clock.now()
+    ends = min(version.created_at + ABANDONED_AFTER, now + timedelta(seconds=REQUEST_SECONDS)) + signing.LATE
+    until = max(ends, version.read_until or ends)
+    return until if until > now else None
 
 
 def clear_quietly() -> int:

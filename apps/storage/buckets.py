@@ -87,7 +87,7 @@ def empty_bucket(actor: Actor, *, bucket: str) -> Bucket:
     """
     require_configurer(actor)
     with walls.whole_tenant():
-        # The lock keeps new files out until this is done; uploads that are being completed are waited for.
+        # Uploads that are being completed are waited for, and so is who announces one to a count that is purged from.
         row = _locked(bucket, None)
         files = File.objects.filter(bucket=row)
         chosen = list(files.order_by("id").values_list("pk", flat=True)[:EMPTIED_AT_ONCE])
@@ -102,6 +102,9 @@ def delete_bucket(actor: Actor, *, bucket: str, expected_version: int | None = N
     require_configurer(actor)
     with walls.whole_tenant():
         row = _locked(bucket, expected_version)
+        list(
+            row.usage.in_order().select_for_update(of=("self",))
+        )  # whoever announces a file holds one of them
         _require_empty(row)
         Bucket.objects.filter(pk=row.pk).delete()
     return row
@@ -116,7 +119,8 @@ def find_bucket(named: str) -> Bucket:
 
 
 def _locked(named: str, expected_version: int | None) -> Bucket:
-    row = Bucket.objects.select_for_update().called(named).first()
+    # No more than its rules: who announced a file, and holds a count, looks at the key once more when they commit.
+    row = Bucket.objects.select_for_update(no_key=True).called(named).first()
     if row is None:
         raise missing("bucket", named)
     check_version(expected_version, row.version)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from apps.core import clock
 from apps.core.actor import Actor
-from apps.core.models import not_found
+from apps.core.problems import Problem
 from apps.storage import accounting, blobs, scanning, sniffing, stores, turns
 from apps.storage.errors import (
     ChecksumMismatch,
@@ -24,6 +24,7 @@ from apps.storage.errors import (
 from apps.storage.finding import find_file, find_version
 from apps.storage.models import File, FileStatus, FileVersion, Scan, VersionStatus
 from apps.storage.placing import require_type
+from apps.storage.stores import room
 from apps.storage.stores.base import Part
 from apps.storage.stores.errors import StoreUnreachable, UploadGone
 
@@ -70,31 +71,32 @@ def look(
 ) -> Generator[Looked, None, None]:
     """Join the parts of an upload and read its bytes once: what `complete` needs to know.
 
-    Nobody else reads it until the block ends, which is after `complete` has committed. Raises NotFound, VersionUnknown,
-    UploadBusy, CompletingBusy, UploadMissing, UploadExpired and SizeMismatch, and what the store raises.
+    Nobody else reads it until the block ends, which is after `complete` has committed. Who waits for a turn has a place
+    already, so that they are few. Raises NotFound, VersionUnknown, CompletingBusy, UploadBusy, UploadMissing,
+    UploadExpired and SizeMismatch, StoreNearlyFull where parts have no room to be joined, and what the store raises.
     """
     upload = _meant(find_file(actor, file_id), version)
     if upload.status != VersionStatus.PENDING:
         yield Looked(upload.pk)
         return
-    with turns.turn(upload) as mine:
+    with turns.place(), turns.turn(upload) as mine:
         yield _looked(mine)
 
 
 def complete(actor: Actor, file_id: UUID, looked: Looked, sha256: str) -> File:
     """Make what was looked at a content of the file, and return the file; it may be complete already.
 
-    Raises NotFound, UploadExpired, ChecksumMismatch, ContentTypeMismatch, ContentTypeRefused and QuotaExceeded.
+    Its time may have ended since: whoever began to read it in time completes it. Raises NotFound, VersionUnknown,
+    ChecksumMismatch, ContentTypeMismatch, ContentTypeRefused and QuotaExceeded.
     """
     files = File.objects.visible_to(actor).alive().select_related("bucket")
     file = File.locked(files, file_id, None)
     version = file.versions.select_for_update(of=("self",)).filter(pk=looked.version_id).first()
     if version is None:
-        raise not_found(File, file_id)
+        raise VersionUnknown(f"The upload was given up meanwhile. {VersionUnknown.advice}")
     if version.status != VersionStatus.PENDING or looked.content is None:
         _require_hash(version.sha256, sha256)
         return file
-    _require_in_time(version)
     for said in (version.sha256, sha256):
         _require_hash(looked.content.sha256, said)
     _keep(file, version, looked.content, looked.scan)
@@ -115,16 +117,16 @@ def _looked(mine: turns.Turn) -> Looked:
     version = FileVersion.objects.filter(pk=mine.version.pk).first()
     if version is None or version.status != VersionStatus.PENDING:
         return Looked(mine.version.pk)
-    _require_in_time(version)
-    with turns.place():
-        _put_together(version)
-        content, scan = _read(version, mine)
-    return Looked(version.pk, content, scan)
-
-
-def _require_in_time(version: FileVersion) -> None:
     if version.due_at <= clock.now():
         raise UploadExpired
+    try:
+        _put_together(version)
+        return Looked(version.pk, *_read(version, mine))
+    except Problem:
+        if FileVersion.objects.filter(pk=version.pk).exists():
+            raise
+        # Given up or purged meanwhile, with its bytes: `complete` says so.
+        return Looked(version.pk)
 
 
 def arrived_parts(version: FileVersion) -> Sequence[Part]:
@@ -138,6 +140,8 @@ def _put_together(version: FileVersion) -> None:
     stat = store.stat(version.blob)
     if stat is None and version.part_size:
         _require_parts(version, parts := _parts(version))
+        # They stay until they are joined, and what has no room now is completed later.
+        room.require(store, version.size)
         store.finish_multipart(version.blob, version.upload_id, parts)
         stat = store.stat(version.blob)
     if stat is None:
@@ -219,18 +223,20 @@ def _keep(file: File, version: FileVersion, content: Content, scan: Scan) -> Non
 def judge(version: FileVersion, found: Scan) -> File:
     """Write what the scanner found about a stored version, and have its file show it if it may; needs a transaction.
 
-    A clean one that is newer than the current one becomes the current one. Returns the file. Raises NotFound when it is
-    gone, and VersionUnknown when the version is, or when the scanner was heard about it before.
+    A clean one becomes the current one if it is newer than all that may be handed out: also where one of those that
+    came before it was restored since. Returns the file. Raises NotFound when it is gone, and VersionUnknown when the
+    version is, or when the scanner was heard about it before.
     """
     file = File.locked(File.objects.select_related("bucket"), version.file_id, None)
     waiting = file.versions.filter(status=VersionStatus.READY, scan=Scan.PENDING)
     locked = waiting.select_for_update(of=("self",)).filter(pk=version.pk).first()
     if locked is None:
         raise VersionUnknown
+    newest = _newest(file)
     locked.scan = found
     locked.status = VersionStatus.QUARANTINED if found == Scan.INFECTED else VersionStatus.READY
     locked.save(update_fields=["scan", "status"])
-    if locked.number == file.current or (locked.is_open and locked.number > file.current):
+    if locked.number == file.current or (locked.is_open and locked.number > newest):
         show(file, locked)
     tidy_versions(file)
     return file
@@ -258,13 +264,19 @@ def tidy_versions(file: File) -> None:
     Neither the current one goes, nor the one that waits: nobody knows yet whether it replaces the current one.
     """
     others = file.versions.stored().exclude(number=file.current).order_by("-number")
-    newer = others.filter(status=VersionStatus.READY, scan=Scan.PENDING, number__gt=file.current)
+    newer = others.filter(status=VersionStatus.READY, scan=Scan.PENDING, number__gt=_newest(file))
     waiting = newer.values_list("number", flat=True).first() or 0
     file.apply({"waiting": waiting})
     surplus = [other.pk for other in others[file.bucket.versions_kept - 1 :] if other.number != waiting]
     if surplus:
         locked = file.versions.filter(pk__in=surplus).order_by("id").select_for_update(of=("self",))
         drop(file.bucket_id, list(locked))
+
+
+def _newest(file: File) -> int:
+    """The number of the newest content of a locked file, the current one included; those that wait are none yet."""
+    newest = file.versions.clean().order_by("-number").values_list("number", flat=True).first()
+    return max(newest or 0, file.current)
 
 
 def drop(bucket_id: UUID, versions: Sequence[FileVersion]) -> None:

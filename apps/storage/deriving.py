@@ -6,27 +6,29 @@ lost is made again. What cannot be made is remembered too, so that it is not tri
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from apps.core import clock
 from apps.core.ids import encode, uuid7
 from apps.core.problems import ValidationFailed
-from apps.storage import blobs, errors, stores
-from apps.storage.errors import ImagesBusy, VersionUnknown
+from apps.storage import blobs, errors, stores, turns
+from apps.storage.errors import ImagesBusy, UploadBusy, VersionUnknown
 from apps.storage.finding import require_open
 from apps.storage.images import refusals, running
 from apps.storage.images.recipes import Recipe
 from apps.storage.models import Bucket, Condemned, Derivative, File, FileVersion
 from apps.storage.sniffing import UNKNOWN
 from apps.storage.stores import disk, keys
+from apps.storage.stores.errors import BlobMissing
 from apps.storage.stores.places import Places
 from apps.tenancy.walls import current_tenant, whole_tenant
 
@@ -38,8 +40,12 @@ _PATIENCE = 10.0
 #: How many do so or wait for it, since each keeps a thread from everybody's calls; and when others may come again.
 _waiting_room = Places(lambda: 5, lambda count: max(1, count - 1))
 _SOON = 2.0
+#: After what time it is drawn and written, or its process is gone.
+_OVER_BY_THEN = timedelta(hours=1)
 #: Seconds until who waits for somebody else's image looks for it again.
 _LOOKED_AGAIN = 0.1
+#: After how many seconds the store is asked again whether it still has what was made.
+_ASKED_AGAIN = 300
 _PROBLEMS: dict[str, type[ValidationFailed]] = {
     kind.code: kind
     for kind in (errors.NotAnImage, errors.ImageTooLarge, errors.ImageDamaged, errors.ImageTooCostly)
@@ -80,7 +86,25 @@ def _forget(rows: Sequence[Derivative]) -> None:
 
 
 def _found(version: FileVersion, preset: str, recipe: Recipe) -> Derivative | None:
-    return Derivative.objects.filter(version=version, preset=preset, recipe=recipe.fingerprint).first()
+    """What was made before, unless somebody deleted its bytes: then it is made anew."""
+    found = Derivative.objects.filter(version=version, preset=preset, recipe=recipe.fingerprint).first()
+    return found if found and (found.refusal or _lies(found.blob)) else None
+
+
+def _lies(blob: str) -> bool:
+    """Whether the store has it; asked again after some minutes, since a page asks for many of them, often."""
+    try:
+        _require_lies(blob, int(clock.now().timestamp() // _ASKED_AGAIN))
+    except BlobMissing:
+        return False
+    return True
+
+
+@lru_cache(maxsize=4096)
+def _require_lies(blob: str, _moment: int) -> None:
+    # What is raised is not remembered.
+    if stores.store().stat(blob) is None:
+        raise BlobMissing
 
 
 def _waited_for(version: FileVersion, preset: str, recipe: Recipe) -> Derivative:
@@ -97,7 +121,7 @@ def _made(version: FileVersion, preset: str, recipe: Recipe) -> Derivative:
     """Make it, or have whoever makes it now do so. Who waits holds nothing meanwhile. Raises ImagesBusy."""
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
-        with _place(until), _alone(version, preset) as alone:
+        with _place(until), _alone(version) as alone:
             found = _found(version, preset, recipe)
             if found is None and alone:
                 found = _kept(_drawn(version, preset, recipe), version)
@@ -120,19 +144,19 @@ def _place(until: float) -> Iterator[None]:
 
 
 @contextmanager
-def _alone(version: FileVersion, preset: str) -> Iterator[bool]:
-    """Whether nobody else makes that image while the block runs. The lock is the connection's, and goes with it."""
-    named = hashlib.sha256(f"derivative {version.pk} {preset}".encode()).digest()
-    number = int.from_bytes(named[:8], "big", signed=True)
-    with connection.cursor() as cursor:
-        cursor.execute("select pg_try_advisory_lock(%s)", [number])
-        alone = bool(cursor.fetchone()[0])
-    try:
+def _alone(version: FileVersion) -> Iterator[bool]:
+    """Whether nobody else reads that version while the block runs; see turns.
+
+    A turn that ends too early makes two of an image, of which the one that is written last stays.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(turns.turn(version, patience=0))
+        except UploadBusy:
+            alone = False
+        else:
+            alone = True
         yield alone
-    finally:
-        if alone:
-            with connection.cursor() as cursor:
-                cursor.execute("select pg_advisory_unlock(%s)", [number])
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +214,13 @@ def _require_image(version: FileVersion) -> None:
 def _draw(made: Derivative, version: FileVersion, recipe: Recipe) -> Condemned:
     """Draw `made`; returns the note by which its bytes are deleted after a while, however this process ends."""
     key = keys.make(current_tenant(), encode("file", version.file_id), made.public_id)
-    with TemporaryDirectory(prefix="packmule-image-") as folder, disk.refused_when_full():
+    with TemporaryDirectory(prefix="packmule-image-") as folder, disk.refusing():
         source, target = Path(folder, "source"), Path(folder, "target")
         with source.open("wb") as sink:
             for chunk in stores.store().read(version.blob):
                 sink.write(chunk)
         drawn = running.draw(source, target, recipe)
-        note = Condemned.objects.create(blob=key, due_at=clock.now() + blobs.LATE)
+        note = Condemned.objects.create(blob=key, due_at=clock.now() + _OVER_BY_THEN)
         with target.open("rb") as content:
             made.size = stores.store().put(key, content)
     made.blob, made.width, made.height = key, drawn.width, drawn.height

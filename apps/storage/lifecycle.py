@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from apps.core import clock
 from apps.storage import accounting, blobs, scanning, stores, turns
 from apps.storage.accounting import Figures
 from apps.storage.completing import drop
-from apps.storage.errors import ScannerUnreachable, UploadBusy
+from apps.storage.errors import CompletingBusy, ScannerUnreachable, UploadBusy
 from apps.storage.files import deleted
 from apps.storage.models import (
     KEPT_AFTER_DELETION,
@@ -38,7 +40,7 @@ BATCH = blobs.BATCH
 #: After what time the scanner is asked about a version again of which it said nothing.
 SCANNED_AGAIN = timedelta(minutes=15)
 #: For how many seconds it is asked about one version after the other.
-_ASKED_FOR = 60.0
+_ASKED_FOR = 5.0
 #: Writes a verdict; False when nobody needs it any more.
 Judged = Callable[[FileVersion, Scan], bool]
 
@@ -69,31 +71,34 @@ class Correction:
     before: Figures
 
 
+def due() -> list[QuerySet[Any]]:
+    """What there is for `run` to do, and to ask the scanner about."""
+    condemned = Condemned.objects.filter(due_at__lte=clock.now())
+    found = [File.objects.expired(), File.objects.outlived(), _long_deleted(), _given_up(), condemned]
+    return [*found, _unscanned()] if scanning.is_configured() else found
+
+
 def is_anything_due() -> bool:
-    """True when there is something for `run` to do but to ask the scanner."""
-    return (
-        File.objects.expired().exists()
-        or File.objects.outlived().exists()
-        or _long_deleted().exists()
-        or _given_up().exists()
-        or Condemned.objects.filter(due_at__lte=clock.now()).exists()
-        or (scanning.is_configured() and _unscanned().exists())
-    )
+    """True when there is something of that."""
+    return any(rows.exists() for rows in due())
 
 
-def run(scanned: int = 0) -> Report:
+def run(*, cleared: int = 0, scanned: int = 0) -> Report:
     """Do what is due, up to a batch of each, in the caller's transaction; the bytes go when it is committed.
 
-    About `scanned` versions the scanner was heard before, which takes long: see `scan_again`.
+    The store was asked before to delete `cleared` blobs, and the scanner heard about `scanned` versions: both take
+    long, and nothing is locked meanwhile. See `blobs.clear` and `scan_again`.
     """
-    # First, so that no bytes go of which this very transaction may yet fail to say that they are to go.
-    report = Report(cleared=blobs.clear_quietly(), scanned=scanned)
+    report = Report(cleared=cleared, scanned=scanned)
     report.expired = _expire(File.objects.expired()) + _expire(File.objects.outlived())
-    # All files are locked before anything is counted, and nobody is waited for: see File for the order.
-    free = _long_deleted().select_for_update(of=("self",), skip_locked=True)
-    chosen = list(free.order_by("id")[:BATCH])
-    report.abandoned = _give_up()
-    report.purged = blobs.purge(File.objects.filter(pk__in=[file.pk for file in chosen]))
+    # All files are locked before any version, and those before anything is counted; nobody is waited for but for
+    # counts, which are locked in the order of everybody: see File.
+    purged, abandoned = _locked(_long_deleted()), _locked(File.objects.filter(pk__in=_late()))
+    owned = {file.pk for file in (*purged, *abandoned)}
+    list(FileVersion.objects.filter(file__in=owned).order_by("id").select_for_update(of=("self",)))
+    accounting.lock((file.bucket_id, file.organization_id) for file in (*purged, *abandoned))
+    report.abandoned = _give_up(abandoned)
+    report.purged = blobs.purge(File.objects.filter(pk__in=[file.pk for file in purged]))
     return report
 
 
@@ -107,24 +112,26 @@ def reconcile() -> list[Correction]:
 
 
 def _reconciled(bucket: Bucket) -> list[Correction]:
-    # Whoever counts holds the lock of its row until it commits, so that what is read here is settled. That of the
-    # bucket keeps those out who begin to count.
-    Bucket.objects.select_for_update().filter(pk=bucket.pk).first()
-    rows = {row.organization_id: row for row in Usage.objects.select_for_update().filter(bucket=bucket)}
-    found = accounting.counted(bucket.pk)
-    wrong = []
-    for organization in {*rows, *found}:
-        row = rows.get(organization) or Usage(bucket=bucket, organization_id=organization)
-        before, now = accounting.figures_of(row), found.get(organization, Figures())
+    accounting.begin(bucket, accounting.counted(bucket.pk))
+    # Whoever counts holds the lock of its row until it commits, so that what is read here is settled. What has no row
+    # yet began after that, and is counted right.
+    rows = list(Usage.objects.filter(bucket=bucket).in_order().select_for_update(of=("self",)))
+    found, wrong = accounting.counted(bucket.pk), []
+    for row in rows:
+        before, now = accounting.figures_of(row), found.get(row.organization_id, Figures())
         if before != now:
-            wrong.append(Correction(bucket.name, organization, now, before))
+            wrong.append(Correction(bucket.name, row.organization_id, now, before))
             accounting.set_right(row, now)
     return wrong
 
 
 def _expire(files: FileQuerySet) -> int:
-    free = files.select_related("bucket").select_for_update(of=("self",), skip_locked=True)
-    return len([deleted(file) for file in free.order_by("id")[:BATCH]])
+    return len([deleted(file) for file in _locked(files.select_related("bucket"))])
+
+
+def _locked(files: FileQuerySet) -> list[File]:
+    """Up to a batch of `files` that nobody else holds, locked."""
+    return list(files.order_by("id").select_for_update(of=("self",), skip_locked=True)[:BATCH])
 
 
 def _long_deleted() -> FileQuerySet:
@@ -132,19 +139,24 @@ def _long_deleted() -> FileQuerySet:
 
 
 def _given_up() -> FileVersionQuerySet:
-    return FileVersion.objects.filter(status=VersionStatus.PENDING, due_at__lte=clock.now())
+    """Uploads whose time is over, but for those that somebody began to complete in time."""
+    late = FileVersion.objects.filter(status=VersionStatus.PENDING, due_at__lte=clock.now())
+    return late.exclude(read_until__gt=clock.now())
+
+
+def _late() -> list[UUID]:
+    """Of which files uploads are given up, the oldest first."""
+    return list(_given_up().order_by("due_at").values_list("file_id", flat=True)[:BATCH])
 
 
 def _unscanned() -> FileVersionQuerySet:
     return FileVersion.objects.filter(status=VersionStatus.READY, scan=Scan.PENDING, due_at__lte=clock.now())
 
 
-def _give_up() -> int:
-    """Drop uploads that were not completed in time, and files that never had another content."""
-    due = list(_given_up().order_by("due_at").values_list("file_id", flat=True)[:BATCH])
-    files = File.objects.filter(pk__in=due).order_by("id").select_for_update(of=("self",), skip_locked=True)
+def _give_up(files: Sequence[File]) -> int:
+    """Drop the uploads of locked `files` that were not completed in time, and files that never had another content."""
     owned = {file.pk: file.bucket_id for file in files}
-    versions = list(_given_up().filter(file_id__in=owned).order_by("id").select_for_update(of=("self",)))
+    versions = list(_given_up().filter(file_id__in=owned).order_by("id"))
     whose: defaultdict[Any, list[FileVersion]] = defaultdict(list)
     for version in versions:
         whose[owned[version.file_id], version.organization_id].append(version)
@@ -155,13 +167,22 @@ def _give_up() -> int:
 
 
 def scan_again(judged: Judged) -> int:
-    """Ask the scanner about versions of which it has said nothing, for a minute; returns of how many it said something.
+    """Ask the scanner about versions of which it has said nothing, for a while; returns of how many it said something.
 
-    To be called outside of any transaction; each verdict is written in one of its own, by `judged`. A version of which
-    it says nothing now waits for a while. When it does not answer at all, all do, and that one comes last.
+    To be called outside of any transaction; each verdict is written in one of its own, by `judged`. It takes a place,
+    as whoever reads here does, and when none is free it is done another time. A version of which the scanner says
+    nothing now waits for a while. When it does not answer at all, all do, and that one comes last.
     """
-    if not scanning.is_configured():
+    if not scanning.is_configured() or not _unscanned().exists():
         return 0
+    try:
+        with turns.place():
+            return _asked_for_a_while(judged)
+    except CompletingBusy:
+        return 0
+
+
+def _asked_for_a_while(judged: Judged) -> int:
     done, until = 0, time.monotonic() + _ASKED_FOR
     for version in _unscanned().order_by("due_at")[:BATCH]:
         if time.monotonic() > until:
@@ -169,11 +190,20 @@ def scan_again(judged: Judged) -> int:
         try:
             done += _asked(version, judged)
         except (ScannerUnreachable, StoreUnreachable):
-            later = clock.now() + SCANNED_AGAIN
-            _unscanned().exclude(pk=version.pk).update(due_at=later - timedelta(seconds=1))
-            _wait(version, later)
+            _put_off(version)
             break
     return done
+
+
+def _put_off(asked: FileVersion) -> None:
+    """Have all that the scanner is to be asked about wait, and `asked` come last."""
+    later = clock.now() + SCANNED_AGAIN
+    with transaction.atomic():
+        # In the order of everybody; whoever holds one changes it anyway, or asks about it.
+        others = _unscanned().exclude(pk=asked.pk).order_by("id")
+        held = others.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True)
+        FileVersion.objects.filter(pk__in=list(held)).update(due_at=later - timedelta(seconds=1))
+    _wait(asked, later)
 
 
 def _asked(version: FileVersion, judged: Judged) -> bool:

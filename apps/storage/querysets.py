@@ -120,6 +120,10 @@ class FileVersionQuerySet(models.QuerySet["FileVersion"]):
         """Those whose bytes are there and count."""
         return self.filter(status__in=("ready", "quarantined"))
 
+    def clean(self) -> FileVersionQuerySet:
+        """Those whose bytes may be handed out: see FileVersion.is_open."""
+        return self.filter(status="ready").exclude(scan="pending")
+
     def newest_open(self, file_id: UUID) -> FileVersion | None:
         """The newest version of a file that is still to be uploaded."""
         return self.filter(file_id=file_id, status="pending").order_by("-number").first()
@@ -131,6 +135,10 @@ class UsageQuerySet(models.QuerySet["Usage"]):
     def in_bucket(self, named: str) -> UsageQuerySet:
         """Those of the bucket of that name or id."""
         return self.filter(**{f"bucket__{name}": value for name, value in bucket_key(named).items()})
+
+    def in_order(self) -> UsageQuerySet:
+        """In the order in which everybody locks them who changes several."""
+        return self.order_by("bucket_id", F("organization_id").asc(nulls_first=True))
 
     def visible_to(self, actor: Actor) -> UsageQuerySet:
         """All for an actor of the tenant, its own organization's for an actor of one."""

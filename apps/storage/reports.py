@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -12,7 +13,7 @@ from apps.accounts.configuring import require_configurer
 from apps.core.actor import Actor
 from apps.core.operations import Risk, operation
 from apps.core.problems import NotFound
-from apps.storage import lifecycle
+from apps.storage import blobs, lifecycle
 from apps.storage import serializers as forms
 from apps.storage.completing import judge
 from apps.storage.models import FileVersion, Scan, Usage
@@ -34,9 +35,20 @@ def list_usage(actor: Actor, *, bucket: str | None = None) -> UsageQuerySet:
     return usage.in_bucket(bucket) if bucket is not None else usage
 
 
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What was done before the lifecycle's own transaction: blobs deleted, and verdicts heard."""
+
+    cleared: int = 0
+    scanned: int = 0
+
+
+_NOTHING = _Before()
+
+
 @contextmanager
-def _scans(actor: Actor) -> Iterator[int]:
-    """Ask the scanner before the lifecycle's own transaction. Each verdict has one, and an entry of the trail."""
+def _before(actor: Actor) -> Iterator[_Before]:
+    """Ask store and scanner while nothing is locked. Each verdict has a transaction and an entry of the trail."""
     require_configurer(actor)
 
     def judged(version: FileVersion, found: Scan) -> bool:
@@ -48,8 +60,8 @@ def _scans(actor: Actor) -> Iterator[int]:
         return True
 
     with whole_tenant():
-        scanned = lifecycle.scan_again(judged)
-    yield scanned
+        done = _Before(blobs.clear_quietly(), lifecycle.scan_again(judged))
+    yield done
 
 
 @operation(
@@ -57,9 +69,9 @@ def _scans(actor: Actor) -> Iterator[int]:
     scope="buckets:write",
     risk=Risk.DESTRUCTIVE,
     output=forms.LifecycleOutput,
-    prepare=_scans,
+    prepare=_before,
 )
-def run_lifecycle(actor: Actor, *, prepared: int = 0) -> lifecycle.Report:
+def run_lifecycle(actor: Actor, *, prepared: _Before = _NOTHING) -> lifecycle.Report:
     """Do now what the schedule does every few minutes, and say what was done.
 
     Files whose time is over are deleted, uploads that are a day old given up, files that were deleted 30 days ago
@@ -67,7 +79,7 @@ def run_lifecycle(actor: Actor, *, prepared: int = 0) -> lifecycle.Report:
     """
     require_configurer(actor)
     with whole_tenant():
-        return lifecycle.run(scanned=prepared)
+        return lifecycle.run(cleared=prepared.cleared, scanned=prepared.scanned)
 
 
 @operation(

@@ -18,8 +18,6 @@ from apps.storage.models import File, FileVersion, Upload, VersionStatus
 from apps.storage.placing import new_file, require_takes
 from apps.storage.stores import room
 
-#: For how many seconds a request of an upload is good.
-REQUEST_SECONDS = 3600
 MIB = 2**20
 #: Above it an upload is cut into parts unless asked otherwise, so that a broken one goes on where it broke.
 IN_PARTS_ABOVE = 64 * MIB
@@ -188,14 +186,21 @@ def _begin(
         uploaded_by=actor.credential.public_id or "",
     )
     made.blob = blobs.key_of(actor.tenant, made)
-    room.require(stores.store(), size)
-    if size and (size > IN_PARTS_ABOVE if multipart is None else multipart or size > _LARGEST_REQUEST):
+    in_parts = bool(size) and _goes_in_parts(size, multipart)
+    room.require(stores.store(), size, in_parts=in_parts)
+    if in_parts:
         made.part_size = part_size(size)
         made.upload_id = stores.store().start_multipart(made.blob)
+    # An S3 may be asked before it signs, and nobody is to wait for the count meanwhile.
+    request = _request(made)
     made.save(force_insert=True)
-    # Last, so that nobody waits for the count while the store is asked.
     accounting.reserve(file.bucket, file.organization_id, size)
-    return _request(made)
+    return request
+
+
+def _goes_in_parts(size: int, multipart: bool | None) -> bool:
+    """Whether so many bytes are sent in parts, where the caller said `multipart` or nothing of it."""
+    return size > IN_PARTS_ABOVE if multipart is None else multipart or size > _LARGEST_REQUEST
 
 
 def part_size(size: int) -> int:
@@ -205,7 +210,7 @@ def part_size(size: int) -> int:
 
 
 def _request(version: FileVersion, number: int = 1) -> Upload:
-    seconds = min(REQUEST_SECONDS, int((version.due_at - clock.now()).total_seconds()))
+    seconds = min(blobs.REQUEST_SECONDS, int((version.due_at - clock.now()).total_seconds()))
     store, key = stores.store(), version.blob
     if not version.part_size:
         signed = store.upload_url(key, size=version.size, seconds=seconds)

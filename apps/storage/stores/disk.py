@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from apps.storage.stores.errors import BlobExists, StoreFull
+from apps.storage.stores.errors import BlobExists, StoreFull, StoreUnreachable
 
+logger = logging.getLogger("packmule.storage")
 CHUNK = 256 * 1024
 #: After how many bytes the disk is told to begin.
 _AHEAD = 8 * 1024 * 1024
@@ -27,21 +29,38 @@ _TRIES = 100
 
 
 @contextlib.contextmanager
+def refusing() -> Iterator[None]:
+    """Turn what the system says of a disk into StoreFull, or StoreUnreachable; that a file is not there stays.
+
+    It may stand before a function, too.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StoreFull from error
+        logger.exception("The folder of the files cannot be used")
+        raise StoreUnreachable from error
+
+
+@contextlib.contextmanager
 def incoming(folder: Path, *, room: int = 0) -> Iterator[Path]:
     """A new private file in `folder`, to be written and then named with `keep` or `replace`; gone afterwards.
 
-    Raises StoreFull when the disk has no `room` (bytes), or is full before all was written.
+    Raises StoreFull when the disk has no `room` (bytes), or is full before all was written, and StoreUnreachable.
     """
-    with refused_when_full():
+    path = folder / uuid4().hex
+    with refusing():
         make_folder(folder)
         if shutil.disk_usage(folder).free < room:
             raise StoreFull
-        path = folder / uuid4().hex
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE_FILE))
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def write(path: Path, chunks: Iterable[bytes]) -> int:
@@ -50,12 +69,14 @@ def write(path: Path, chunks: Iterable[bytes]) -> int:
         file.seek(0, os.SEEK_END)
         waiting = 0
         for chunk in chunks:
-            _write_all(file, chunk)
+            with refusing():
+                _write_all(file, chunk)
             waiting += len(chunk)
             if waiting >= _AHEAD:
                 _begin_to_store(file, waiting)
                 waiting = 0
-        os.fsync(file.fileno())
+        with refusing():
+            os.fsync(file.fileno())
         return file.tell()
 
 
@@ -79,6 +100,7 @@ def contents(pieces: Iterable[Path]) -> Iterator[bytes]:
             yield from iter(partial(file.read, CHUNK), b"")
 
 
+@refusing()
 def keep(made: Path, path: Path) -> None:
     """Give `made` the name `path`, durably. Raises BlobExists when that is taken, and changes nothing then."""
     for _ in range(_TRIES):
@@ -99,6 +121,7 @@ def _link(made: Path, path: Path) -> None:
         _sync(path.parent)
 
 
+@refusing()
 def replace(made: Path, path: Path) -> None:
     """Give `made` the name `path`, durably, in the place of what had it. Its folder has to be there."""
     made.replace(path)
@@ -142,14 +165,3 @@ def chunks_of(file: BinaryIO, length: int) -> Iterator[bytes]:
     while length > 0 and (chunk := file.read(min(CHUNK, length))):
         length -= len(chunk)
         yield chunk
-
-
-@contextlib.contextmanager
-def refused_when_full() -> Iterator[None]:
-    """Turn what the system says of a full disk or quota into StoreFull."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise StoreFull from error

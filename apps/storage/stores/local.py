@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -39,30 +40,38 @@ class LocalStore:
         """A PUT that this server takes."""
         return signing.request(Grant("PUT", key, signing.until(seconds), size))
 
+    @disk.refusing()
     def start_multipart(self, key: str) -> str:
         """Make a folder for the parts."""
         upload_id = uuid4().hex
-        with disk.refused_when_full():
-            disk.make_folder(self._upload(key, upload_id))
+        disk.make_folder(self._upload(key, upload_id))
         return upload_id
 
     def part_url(self, key: str, upload_id: str, number: int, *, size: int, seconds: int) -> SignedRequest:
         """A PUT that this server takes."""
         return signing.request(Grant("PUT", key, signing.until(seconds), size, upload_id, number))
 
+    @disk.refusing()
     def parts(self, key: str, upload_id: str) -> Sequence[Part]:
         """The files in the upload's folder. Raises UploadGone."""
-        return [_part(path) for path in sorted(self._begun(key, upload_id).iterdir())]
+        folder = self._begun(key, upload_id)
+        with _gone_when_aborted():
+            return [_part(path) for path in sorted(folder.iterdir())]
 
+    @disk.refusing()
     def finish_multipart(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
-        """Join the parts' files. Raises BlobExists, UploadGone, PartsDiffer and StoreFull."""
+        """Write the parts' files into another one, which takes as much room again, and delete them then.
+
+        Raises BlobExists, UploadGone, PartsDiffer, and StoreFull, after which all parts are there as before.
+        """
         if self._path(key).exists():
             raise BlobExists
         folder = self._begun(key, upload_id)
         _require_arrived(parts, self.parts(key, upload_id))
         pieces = [folder / _numbered(part.number) for part in parts]
         with disk.incoming(self.root / _INCOMING, room=sum(part.size for part in parts)) as made:
-            disk.write(made, disk.contents(pieces))
+            with _gone_when_aborted():
+                disk.write(made, disk.contents(pieces))
             disk.keep(made, self._path(key))
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -74,6 +83,7 @@ class LocalStore:
         """Write a file. Raises BlobExists and StoreFull."""
         return self.receive(Grant("PUT", key, 0), iter(lambda: content.read(disk.CHUNK), b""))
 
+    @disk.refusing()
     def stat(self, key: str) -> Stat | None:
         """The file's size."""
         try:
@@ -83,7 +93,7 @@ class LocalStore:
 
     def read(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Read the file from `start`."""
-        with self.open(key) as file:
+        with disk.refusing(), self.open(key) as file:
             file.seek(start)
             yield from disk.chunks_of(file, 2**63 if length is None else length)
 
@@ -93,11 +103,13 @@ class LocalStore:
         until = signing.until(seconds)
         return signing.request(Grant("GET", key, until, name=name, content_type=media, inline=shown.inline))
 
+    @disk.refusing()
     def delete(self, keys: Sequence[str]) -> None:
         """Delete the files, and folders that they leave empty."""
         for key in keys:
             disk.clear_away(self._path(key), self.root)
 
+    @disk.refusing()
     def tidy(self, *, older_than: timedelta) -> int:
         """Delete what was left in the folders of unfinished writes and uploads."""
         before = time.time() - older_than.total_seconds()
@@ -107,6 +119,7 @@ class LocalStore:
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         return len(stale)
 
+    @disk.refusing()
     def open(self, key: str) -> BinaryIO:
         """The blob, to read from. Raises BlobMissing."""
         try:
@@ -114,6 +127,7 @@ class LocalStore:
         except FileNotFoundError:
             raise BlobMissing from None
 
+    @disk.refusing()
     def expect(self, grant: Grant) -> None:
         """Raise BlobExists or UploadGone when what `grant` allows to put has no place, so that nobody sends it."""
         if grant.upload_id:
@@ -156,9 +170,20 @@ class LocalStore:
 
     def _begun(self, key: str, upload_id: str) -> Path:
         folder = self._upload(key, upload_id)
-        if not folder.is_dir():
-            raise UploadGone
+        try:
+            folder.stat()
+        except FileNotFoundError:
+            raise UploadGone from None
         return folder
+
+
+@contextmanager
+def _gone_when_aborted() -> Iterator[None]:
+    """Turn a part that is deleted while it is read into UploadGone."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise UploadGone from None
 
 
 def _numbered(number: int) -> str:

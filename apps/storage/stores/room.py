@@ -13,20 +13,25 @@ from apps.storage.stores.local import LocalStore
 
 #: After how many seconds somebody may have made room.
 _AGAIN = 600
+_TWICE = " (parts lie there twice while they are joined; one request, `multipart: false`, needs the half)"
 
 
-def require(store: Store, size: int) -> None:
+def require(store: Store, size: int, *, in_parts: bool = False) -> None:
     """Raise StoreNearlyFull when `size` more bytes would leave the disk less than PACKMULE_STORAGE_RESERVE bytes.
 
-    It sets nothing aside, and of another store it knows nothing.
+    Those that come `in_parts` lie there twice while they are joined. It sets nothing aside, and of another store it
+    knows nothing.
     """
     if not isinstance(store, LocalStore):
         return
+    if in_parts:
+        size *= 2
     free, kept = shutil.disk_usage(_standing(store.root)).free, settings.PACKMULE_STORAGE_RESERVE
     if free - size < kept:
         left = max(0, free - kept)
         raise StoreNearlyFull(
-            f"{size} bytes have no room: {left} are left on the disk. {StoreNearlyFull.advice}",
+            f"{size} bytes{_TWICE if in_parts else ''} have no room: {left} are left on the disk."
+            f" {StoreNearlyFull.advice}",
             extra={"size": size, "left": left},
             retry_after=_AGAIN,
         )

@@ -20,6 +20,8 @@ from apps.storage.stores.errors import SignedUrlExpired, SignedUrlInvalid
 
 PATH = "/storage/"
 _SALT = "packmule.storage.url"
+#: How long after the end of its URL an upload that began in time may arrive. What lies there is cleared after that.
+LATE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,14 @@ class Grant:
     def seconds_left(self) -> int:
         """How long it is good for; negative when that is over."""
         return int(self.expires - clock.now().timestamp())
+
+
+def require_not_late(grant: Grant) -> None:
+    """Raise SignedUrlExpired when what was sent by `grant` arrives too late to be kept."""
+    if grant.seconds_left < -LATE.total_seconds():
+        raise SignedUrlExpired(
+            f"The bytes took longer than an hour beyond its end. {SignedUrlExpired.advice}"
+        )
 
 
 def until(seconds: int) -> int:

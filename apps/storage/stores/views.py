@@ -108,6 +108,7 @@ def _take(request: HttpRequest, local: LocalStore, grant: Grant) -> HttpResponse
         if size != grant.size:
             raise UploadInterrupted(f"{size} of {grant.size} bytes came. {UploadInterrupted.advice}")
         checksums.require()
+        signing.require_not_late(grant)
 
     with transfers.place(grant.tenant_id):
         local.receive(grant, checksums.over(_sent(request)), require)

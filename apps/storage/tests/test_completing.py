@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from django.db import connection, connections, transaction
 from apps.core import clock
 from apps.core.ids import decode
 from apps.storage import turns
-from apps.storage.models import File, FileVersion, Usage
+from apps.storage.models import Condemned, File, FileVersion, Usage
 from apps.storage.stores.local import LocalStore
 from apps.storage.tests.clamd import running
 from apps.storage.tests.parcels import PNG, announce, arrive, make_bucket, sha256
@@ -183,6 +183,34 @@ def test_one_process_reads_few_at_a_time(world: World, me: Api, monkeypatch: pyt
         refused = me.post(f"{path}/complete")
     assert (refused.status, refused.code, refused["retryable"]) == (503, "completing_busy", True)
     assert me.post(f"{path}/complete")["status"] == "ready"
+
+
+def test_nobody_waits_for_a_turn_without_a_place(
+    world: World, me: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "_PATIENCE_FOR_PLACE", 0.01)
+    path = arrived(world.acorn, me)
+    with enter(world.acorn.ref), turns.turn(version_of(world.acorn, path)), ExitStack() as held:
+        for _ in range(2):
+            held.enter_context(turns.place())
+        assert me.post(f"{path}/complete").code == "completing_busy"
+
+
+@pytest.mark.parametrize("key", [{}, {"idempotency_key": "once"}])
+def test_the_lifecycle_deletes_bytes_in_no_transaction(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch, key: dict[str, str]
+) -> None:
+    within, delete = list[bool](), LocalStore.delete
+
+    def noted(store: LocalStore, keys: Sequence[str]) -> None:
+        within.append(connection.in_atomic_block)
+        delete(store, keys)
+
+    monkeypatch.setattr(LocalStore, "delete", noted)
+    with enter(scratch.ref):
+        Condemned.objects.create(blob=f"{scratch.ref.schema_name}/file/1", due_at=clock.now())
+    assert Api(scratch.key).post("/v1/storage/lifecycle", **key)["cleared"] == 1
+    assert within == [False]
 
 
 def test_an_answer_that_is_kept_is_given_without_reading_again(world: World, me: Api, reads: Reads) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ import pytest
 from django.conf import LazySettings
 from PIL import Image
 
+from apps.core import clock
 from apps.storage.images import running
 from apps.storage.images.recipes import Recipe
 from apps.storage.images.tests.pictures import bomb, corners, encoded, exif, webp_bomb
 from apps.storage.models import Condemned, Derivative
+from apps.storage.stores.base import Stat
+from apps.storage.stores.local import LocalStore
 from apps.storage.stores.places import Places
 from apps.storage.tests.clamd import running as running_clamd
 from apps.storage.tests.derived import counted, lying
@@ -228,6 +232,35 @@ def test_what_was_put_without_its_row_is_deleted_after_a_while(
     assert me.get(f"{path}/derivatives/thumb").status == 302
     with enter(world.acorn.ref):
         assert list(Condemned.objects.values_list("blob", flat=True)) == waiting
+
+
+def test_one_whose_bytes_somebody_deleted_is_made_anew(
+    world: World, me: Api, made: list[Recipe], store_folder: Path
+) -> None:
+    path = photo(world, me)
+    (first,) = {fetched(me.get(f"{path}/derivatives/thumb"))[0].size for _ in range(2)}
+    (blob,) = store_folder.rglob(f"{path.rpartition('/')[2]}/drv_*")
+    blob.unlink()
+    with clock.frozen(clock.now() + timedelta(minutes=5)):
+        assert fetched(me.get(f"{path}/derivatives/thumb"))[0].size == first
+    assert (len(made), lying(store_folder, path)) == (2, 1)
+    assert len(me.get(f"{path}/derivatives")["data"]) == 1
+
+
+def test_the_store_is_not_asked_at_every_request(
+    world: World, me: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, asked, stat = photo(world, me), list[str](), LocalStore.stat
+
+    def noted(store: LocalStore, key: str) -> Stat | None:
+        asked.append(key)
+        return stat(store, key)
+
+    monkeypatch.setattr(LocalStore, "stat", noted)
+    with clock.frozen(clock.now()):
+        for _ in range(4):
+            assert me.get(f"{path}/derivatives/thumb").status == 302
+    assert len(asked) == 1
 
 
 def test_nothing_is_made_of_what_nobody_may_have_yet(

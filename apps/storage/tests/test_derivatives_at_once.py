@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -12,12 +13,13 @@ from time import sleep
 import pytest
 from django.db import connections
 
+from apps.core import clock
 from apps.core.ids import uuid7
-from apps.storage import deriving
+from apps.storage import deriving, turns
 from apps.storage.images import running
 from apps.storage.images.recipes import Recipe
 from apps.storage.images.tests.pictures import corners, encoded
-from apps.storage.models import Condemned, Derivative
+from apps.storage.models import Condemned, Derivative, FileVersion
 from apps.storage.stores.places import Places
 from apps.storage.tests.derived import counted, lying
 from apps.storage.tests.parcels import announce, arrive
@@ -109,6 +111,9 @@ def test_while_it_is_drawn_nothing_waits_and_nothing_is_kept_from_changing(
                 " and datname = current_database()"
             )
             assert cursor.fetchone() == (0,)
+            # Of a session, which is somebody else's at the next statement behind PgBouncer.
+            cursor.execute("select count(*) from pg_locks where locktype = 'advisory'")
+            assert cursor.fetchone() == (0,)
         assert api.patch(path, {"name": "dog.png"}).status == 200
         assert api.post(f"{path}/purge").status == 204
         goes_on.set()
@@ -141,6 +146,19 @@ def test_who_waits_for_somebody_elses_image_is_told_to_come_again(
         answers = at_once([ask, ask, let_go])
     assert sorted((answer.status, answer.code) for answer in answers[:2]) == [(302, ""), (503, "images_busy")]
     assert ask().status == 302
+
+
+def test_who_was_killed_while_drawing_keeps_others_for_a_while_only(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.storage.deriving._PATIENCE", 0.3)
+    path = photo(scratch)
+    ask = partial(Api(scratch.key).get, f"{path}/derivatives/wide")
+    with enter(scratch.ref):
+        assert turns._taken(FileVersion.objects.get()) is not None
+    assert ask().code == "images_busy"
+    with clock.frozen(clock.now() + turns.LASTS + timedelta(seconds=1)):
+        assert ask().status == 302
 
 
 def test_one_tenant_never_takes_all_places(scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,9 @@ import pytest
 from apps.core import clock
 from apps.storage import accounting
 from apps.storage.models import Usage
-from apps.storage.tests.parcels import PNG, announce, arrive, make_bucket, uploaded
+from apps.storage.stores.base import SignedRequest
+from apps.storage.stores.local import LocalStore
+from apps.storage.tests.parcels import PNG, announce, arrive, make_bucket, send, uploaded
 from apps.tenancy.walls import enter
 from tests.client import Answer, Api
 from tests.world import World
@@ -138,12 +140,60 @@ def test_reserved_counts_that_do_not_agree_are_set_right(world: World, me: Api, 
     assert usage(me) == (0, 0, SIZE, 1)
 
 
-def test_the_disk_keeps_a_reserve(me: Api, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    free = 10 * SIZE
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(free, 0, free))
-    settings.PACKMULE_STORAGE_RESERVE = free - SIZE
+@pytest.fixture
+def free(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes the disk has; the first one counts."""
+    left = [10 * SIZE]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(left[0], 0, left[0]))
+    return left
+
+
+def test_the_disk_keeps_a_reserve(me: Api, settings: Any, free: list[int]) -> None:
+    settings.PACKMULE_STORAGE_RESERVE = free[0] - SIZE
     assert announce(me).status == 201
-    settings.PACKMULE_STORAGE_RESERVE = free - SIZE + 1
+    settings.PACKMULE_STORAGE_RESERVE = free[0] - SIZE + 1
     refused = announce(me)
     assert (refused.status, refused.code, refused["left"]) == (503, "store_nearly_full", SIZE - 1)
     assert usage(me) == (0, 0, SIZE, 1)
+
+
+def test_parts_need_their_size_twice(me: Api, settings: Any, free: list[int]) -> None:
+    settings.PACKMULE_STORAGE_RESERVE = free[0] - 2 * SIZE + 1
+    refused = announce(me, multipart=True)
+    assert (refused.status, refused.code, refused["size"]) == (503, "store_nearly_full", 2 * SIZE)
+    assert "multipart: false" in refused["detail"]
+    assert announce(me, multipart=False).status == 201
+    settings.PACKMULE_STORAGE_RESERVE = free[0] - 2 * SIZE
+    assert announce(me, multipart=True).status == 201
+
+
+def test_parts_wait_until_there_is_room_to_join_them(me: Api, settings: Any, free: list[int]) -> None:
+    settings.PACKMULE_STORAGE_RESERVE = 0
+    made = announce(me, multipart=True)
+    path = f"/v1/files/{made['id']}"
+    assert send(made["upload"], PNG).status_code < 300
+    settings.PACKMULE_STORAGE_RESERVE = free[0] - SIZE + 1
+    refused = me.post(f"{path}/complete", idempotency_key="once")
+    assert (refused.status, refused.code, refused["retryable"]) == (503, "store_nearly_full", True)
+    assert me.get(f"{path}/parts")["missing"] == []
+    settings.PACKMULE_STORAGE_RESERVE = free[0] - SIZE
+    assert me.post(f"{path}/complete", idempotency_key="once")["status"] == "ready"
+
+
+def test_the_store_is_asked_before_anybody_waits_for_the_count(
+    me: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, reserve, sign = list[str](), accounting.reserve, LocalStore.upload_url
+
+    def reserved(*args: Any) -> None:
+        asked.append("count")
+        reserve(*args)
+
+    def signed(*args: Any, **kwargs: Any) -> SignedRequest:
+        asked.append("store")
+        return sign(*args, **kwargs)
+
+    monkeypatch.setattr(accounting, "reserve", reserved)
+    monkeypatch.setattr(LocalStore, "upload_url", signed)
+    assert announce(me).status == 201
+    assert asked == ["store", "count"]

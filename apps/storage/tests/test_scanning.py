@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
 from django.conf import LazySettings
 
 from apps.core import clock
-from apps.storage import scanning
+from apps.storage import scanning, turns
 from apps.storage.errors import ScannerUnreachable
 from apps.storage.models import FileVersion, Scan
 from apps.storage.tests.clamd import Clamd, running
@@ -156,6 +157,40 @@ def test_an_older_one_that_is_found_clean_later_stays_a_version(
     assert scan_later(root) == 1
     assert me.get(waiting)["current_version"] == 3
     assert {row["scan"] for row in me.get(f"{waiting}/versions")["data"]} == {"clean"}
+
+
+def test_what_was_superseded_does_not_replace_what_was_restored(
+    world: World, me: Api, root: Api, waiting: str
+) -> None:
+    another_version(world.acorn, me, waiting, PNG + b"3")
+    back = me.post(f"{waiting}/versions/1/restore")
+    assert (back["current_version"], back["waiting_version"]) == (1, 0)
+    assert scan_later(root) == 1
+    assert me.get(waiting)["current_version"] == 1
+
+
+def test_what_is_newer_than_all_replaces_what_was_restored(
+    world: World, me: Api, root: Api, clamd: Clamd, settings: LazySettings
+) -> None:
+    path = uploaded(world.acorn, me)
+    another_version(world.acorn, me, path, PNG + b"2")
+    settings.PACKMULE_SCANNER = NOWHERE
+    another_version(world.acorn, me, path, PNG + b"3")
+    settings.PACKMULE_SCANNER = clamd.url
+    assert me.post(f"{path}/versions/1/restore")["waiting_version"] == 3
+    assert scan_later(root) == 1
+    assert me.get(path)["current_version"] == 3
+
+
+def test_who_scans_has_a_place(
+    world: World, root: Api, waiting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "_PATIENCE_FOR_PLACE", 0.01)
+    with enter(world.acorn.ref), ExitStack() as held:
+        for _ in range(2):  # as many as one tenant has
+            held.enter_context(turns.place())
+        assert scan_later(root) == 0
+    assert scan_later(root) == 1
 
 
 def test_neither_the_current_one_goes_nor_the_one_that_waits(

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from unittest.mock import patch
 from uuid import UUID
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from django.test import override_settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from apps.core import clock
@@ -21,112 +23,98 @@ from apps.core.clock import FrozenClock
 from apps.core.ids import decode
 from apps.core.strictjson import timestamp
 from apps.storage import accounting, lifecycle, scanning, stores
-from apps.storage.models import FileVersion, Scan, Usage, VersionStatus
+from apps.storage.models import Condemned, FileVersion, Scan, Usage, VersionStatus
+from apps.storage.stores.local import LocalStore
+from apps.storage.stores.signing import Grant
+from apps.storage.tests.kept import CLEAN, INFECTED, SILENT, Figures, Kept, Rules, content, figures
+from apps.storage.tests.parcels import sha256
 from apps.tenancy.walls import enter
 from tests.client import Answer, Api
 from tests.world import World
 
-QUOTA, KEPT, MOST = 60, 2, 3
-VERDICTS = {b"c": Scan.CLEAN, b"i": Scan.INFECTED, b"p": Scan.PENDING}
+#: MOST uploads of a file are open at a time.
+QUOTA, KEPT, MOST, FILES = 120, 1, 3, 2
+#: Longer ago than this the keys of the world have expired.
+LONGEST = timedelta(days=350)
+VERDICTS = {CLEAN: Scan.CLEAN, INFECTED: Scan.INFECTED, SILENT: Scan.PENDING}
+WRONG = sha256(b"what nobody sent")
 _BY_WHOM = ("north", "south", "")
-_VERBS = (
-    "announce",
-    "version",
-    "complete",
-    "complete",
-    "complete",
-    "back",
-    "give_up",
-    "delete",
-    "restore",
-    "purge",
-)
-_FOR_ALL = ("age", "expire", "empty")
+#: How often each is done, so that files come to have several versions before they go.
+_VERBS = {
+    "announce": 2,
+    "replace": 12,
+    "version": 2,
+    "complete": 3,
+    "fail": 2,
+    "back": 3,
+    "give_up": 1,
+    "delete": 1,
+    "restore": 3,
+    "purge": 1,
+}
+_FOR_ALL = {"age": 1, "expire": 1, "rescan": 3, "rule": 1, "empty": 1}
 STEP = st.tuples(
-    st.sampled_from([*_VERBS, *_FOR_ALL]),
-    st.integers(0, 2),
+    st.sampled_from([verb for verb, times in (_VERBS | _FOR_ALL).items() for _ in range(times)]),
+    st.sampled_from([0, 0, 1, 2]),
     st.integers(0, 9),
     st.integers(0, 25),
-    st.sampled_from([b"c", b"c", b"i", b"p"]),
+    st.sampled_from([CLEAN, CLEAN, INFECTED, SILENT, SILENT]),
 )
 Step = tuple[str, int, int, int, bytes]
-Figures = tuple[int, int, int, int]
-
-
-@dataclass
-class Kept:
-    """A file: its stored versions with size and verdict, its open ones with their size, and the current one."""
-
-    stored: dict[int, tuple[int, bytes]] = field(default_factory=dict)
-    opened: dict[int, int] = field(default_factory=dict)
-    current: int = 0
-    deleted: bool = False
-
-    def complete(self, number: int, verdict: bytes) -> None:
-        self.stored[number] = (self.opened.pop(number), verdict)
-        if verdict == b"c" or not self.current:
-            self.current = number
-        self.tidy()
-
-    def tidy(self) -> None:
-        others = sorted(set(self.stored) - {self.current}, reverse=True)
-        waiting = [n for n in others if n > self.current and self.stored[n][1] == b"p"][:1]
-        for number in set(others[KEPT - 1 :]) - set(waiting):
-            del self.stored[number]
-
-    def give_up(self) -> bool:
-        """Give all uploads up; True when nothing is left of it."""
-        self.opened.clear()
-        return not self.stored
 
 
 class Owner:
     """Whoever makes files: an organization, or the tenant itself; in the API and in the naive model at once."""
 
-    def __init__(self, world: World, slug: str) -> None:
-        self.space = world.acorn
+    def __init__(self, world: World, slug: str, rules: Rules) -> None:
+        self.space, self.rules = world.acorn, rules
         self.me = Api(world.acorn.parties[slug].person_key if slug else world.acorn.root_key)
         self.organization: UUID | None = world.acorn.parties[slug].uuid if slug else None
         self.files: dict[str, Kept] = {}
 
     @property
     def figures(self) -> Figures:
-        kept = self.files.values()
-        stored = [size for file in kept for size, _ in file.stored.values()]
-        opened = [size for file in kept for size in file.opened.values()]
-        return sum(stored), sum(bool(file.stored) for file in kept), sum(opened), len(opened)
+        return figures(self.files.values())
 
     def fits(self, made: Answer, size: int) -> bool:
         """True when there was room, as the answer says too."""
         used = self.figures
-        if used[0] + used[2] + size <= QUOTA:
+        if used[0] + used[2] + size <= self.rules.quota:
             return True
         assert (made.status, made.code) == (429, "storage_quota_exceeded")
         return False
 
     def do(self, verb: str, which: int, size: int, verdict: bytes) -> None:
         known = sorted(self.files)
-        if verb == "announce" or not known:
+        if not known or (verb == "announce" and len(known) < FILES):
             self.announce(size)
             return
+        verb = "replace" if verb == "announce" else verb
+        if verb in ("complete", "fail", "give_up"):
+            known = [name for name in known if self.files[name].opened] or known
         name = known[which % len(known)]
         getattr(self, verb)(name, self.files[name], size, verdict)
 
     def announce(self, size: int) -> None:
-        body = {"bucket": "tested", "name": "x", "size": size, "content_type": "text/plain"}
-        made = self.me.post("/v1/files", body)
+        upload = {"size": size, "content_type": "text/plain", "multipart": size % 2 == 1}
+        made = self.me.post("/v1/files", {"bucket": "tested", "name": "x", **upload})
         if self.fits(made, size):
-            self.files[made["id"]] = Kept(opened={1: size})
+            self.files[made["id"]] = Kept(self.rules, opened={1: size})
 
     def version(self, name: str, file: Kept, size: int, _verdict: bytes) -> None:
-        made = self.me.post(f"/v1/files/{name}/versions", {"size": size, "content_type": "text/plain"})
+        upload = {"size": size, "content_type": "text/plain", "multipart": size % 2 == 1}
+        made = self.me.post(f"/v1/files/{name}/versions", upload)
         if file.deleted:
             assert made.code == "not_found"
         elif self.fits(made, size):
             if len(file.opened) == MOST:
                 assert (made.status, made.code) == (429, "too_many_open_uploads")
             else:
-                file.opened[made["upload"]["number"]] = size
+                file.open(made["upload"]["number"], size)
+
+    def replace(self, name: str, file: Kept, size: int, verdict: bytes) -> None:
+        self.version(name, file, size, verdict)
+        self.complete(name, file, size, verdict)
 
     def complete(self, name: str, file: Kept, _size: int, verdict: bytes) -> None:
         if not file.opened:
@@ -135,18 +123,46 @@ class Owner:
         if file.deleted:
             assert self.me.post(f"/v1/files/{name}/complete").code == "not_found"
             return
+        self.send(name, file, number, verdict * file.opened[number])
+        refusal = file.refusal(number, self.rules.quota - self.figures[0])
+        done = self.me.post(f"/v1/files/{name}/complete", {"version": number})
+        assert done.code == refusal
+        if not refusal:
+            file.complete(number)
+            assert (done.status, done["current_version"]) == (200, file.current)
+
+    def fail(self, name: str, file: Kept, size: int, verdict: bytes) -> None:
+        """Nothing has come, or too much, or something else than is said when it is completed."""
+        if not file.opened or file.deleted:
+            return
+        number = max(file.opened)
+        sent = content(size, file.opened[number], verdict)
+        if sent is not None:
+            self.send(name, file, number, sent)
+        refusal = file.refusal(number, 0)
+        early = refusal in ("upload_missing", "size_mismatch")
+        refused = self.me.post(f"/v1/files/{name}/complete", {"version": number, "sha256": WRONG})
+        assert refused.code == (refusal if early else "checksum_mismatch")
+
+    def send(self, name: str, file: Kept, number: int, sent: bytes) -> None:
+        """Put the bytes of an open version into the store, unless some are there already."""
+        if number in file.sent:
+            return
+        file.sent[number] = sent
         with enter(self.space.ref):
             version = FileVersion.objects.get(file_id=decode(name, "file"), number=number)
-        stores.store().put(version.blob, BytesIO(verdict * version.size))
-        done = self.me.post(f"/v1/files/{name}/complete", {"version": number})
-        file.complete(number, verdict if version.size else b"c")
-        assert (done.status, done["current_version"]) == (200, file.current)
+        store = stores.store()
+        assert isinstance(store, LocalStore)
+        if version.upload_id:
+            store.receive(Grant("PUT", version.blob, 0, len(sent), version.upload_id, 1), [sent])
+        else:
+            store.put(version.blob, BytesIO(sent))
 
     def back(self, name: str, file: Kept, _size: int, _verdict: bytes) -> None:
         if not file.stored:
             return
         number = min(file.stored)
-        opens = file.stored[number][1] == b"c" and not file.deleted
+        opens = file.stored[number][1] == CLEAN and not file.deleted
         answer = self.me.post(f"/v1/files/{name}/versions/{number}/restore")
         assert (answer.status == 200) == opens
         if opens:
@@ -178,28 +194,32 @@ class Play:
     """One sequence of steps by all owners."""
 
     def __init__(self, world: World, moved: FrozenClock) -> None:
-        self.space, self.moved = world.acorn, moved
-        self.root = Api(world.acorn.root_key)
-        self.owners = [Owner(world, slug) for slug in _BY_WHOM]
+        self.space, self.moved, self.until = world.acorn, moved, moved.at + LONGEST
+        self.root, self.rules = Api(world.acorn.root_key), Rules(QUOTA, KEPT)
+        self.owners = [Owner(world, slug, self.rules) for slug in _BY_WHOM]
+        made = {"name": "tested", "quota_bytes": QUOTA, "versions_kept": KEPT}
+        assert self.root.post("/v1/buckets", made).status == 201
 
     def step(self, verb: str, who: int, which: int, size: int, verdict: bytes) -> None:
+        self.moved.move(timedelta(seconds=1))
         if verb in _FOR_ALL:
-            getattr(self, verb)(size)
+            getattr(self, verb)(size, verdict)
         else:
             self.owners[who].do(verb, which, size, verdict)
 
-    def age(self, size: int) -> None:
+    def age(self, size: int, _verdict: bytes) -> None:
         """A day goes by, and so do uploads that nobody completes; after a month, deleted files do too."""
-        self.moved.move(timedelta(days=31 if size > 15 else 1, hours=1))
+        is_long = size > 15 and self.moved.at < self.until
+        self.moved.move(timedelta(days=31 if is_long else 1, hours=1))
         assert self.root.post("/v1/storage/lifecycle").status == 200
         for owner in self.owners:
             gone = [
-                name for name, file in owner.files.items() if file.give_up() or (size > 15 and file.deleted)
+                name for name, file in owner.files.items() if file.give_up() or (is_long and file.deleted)
             ]
             for name in gone:
                 del owner.files[name]
 
-    def expire(self, size: int) -> None:
+    def expire(self, size: int, _verdict: bytes) -> None:
         """One file of each owner has an end, and it comes."""
         soon = timestamp(self.moved.at + timedelta(hours=1))
         alive = [
@@ -216,6 +236,26 @@ class Play:
             file.deleted = True
         self.lapse()
 
+    def rescan(self, _size: int, verdict: bytes) -> None:
+        """The scanner is asked about all again of which it said nothing; those that it still does not know wait on."""
+        self.moved.move(lifecycle.SCANNED_AGAIN + timedelta(minutes=1))
+
+        def late(chunks: Iterator[bytes]) -> Scan:
+            assert b"".join(chunks)[:1] == SILENT
+            self.moved.move(timedelta(seconds=1))  # so that each is due at another time
+            return VERDICTS[verdict]
+
+        with patch.object(scanning, "is_configured", lambda: True), patch.object(scanning, "ask", late):
+            judged = self.root.post("/v1/storage/lifecycle")["scanned"]
+        assert judged == sum(file.judge(verdict) for owner in self.owners for file in owner.files.values())
+        self.lapse()
+
+    def rule(self, size: int, _verdict: bytes) -> None:
+        """The bucket has other rules, which count from now on."""
+        self.rules.quota, self.rules.kept = 60 + 4 * size, 1 + size % 3
+        changes = {"quota_bytes": self.rules.quota, "versions_kept": self.rules.kept}
+        assert self.root.patch("/v1/buckets/tested", changes).status == 200
+
     def lapse(self) -> None:
         """Whatever is a day old by now was given up too."""
         with enter(self.space.ref):
@@ -230,7 +270,7 @@ class Play:
                     if not there and not file.stored:
                         del owner.files[name]
 
-    def empty(self, size: int) -> None:
+    def empty(self, size: int, _verdict: bytes) -> None:
         """Everything goes, now and then."""
         if size > 22:
             assert self.root.post("/v1/buckets/tested/empty").status == 200
@@ -246,6 +286,19 @@ class Play:
         for owner in self.owners:
             counted = found.get(owner.organization, (0, 0, 0, 0))
             assert counted == folded(owner.organization, rows) == owner.figures
+
+    def check_store(self, folder: Path) -> None:
+        """Once nothing can arrive any more, the bytes that are counted lie in the store, and no others."""
+        self.age(0, CLEAN)
+        self.check()
+        self.moved.move(timedelta(days=2))
+        assert self.root.post("/v1/storage/lifecycle").status == 200
+        with enter(self.space.ref):
+            rows = dict(FileVersion.objects.values_list("blob", "size"))
+            assert not Condemned.objects.exists()
+        there = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+        assert {name: path.stat().st_size for name, path in there.items()} == rows
+        assert sum(rows.values()) == sum(owner.figures[0] for owner in self.owners)
 
 
 def figures_of(row: Usage) -> Figures:
@@ -274,25 +327,40 @@ def scan(chunks: Iterator[bytes]) -> Scan:
 
 
 @contextmanager
-def undone() -> Iterator[None]:
-    with transaction.atomic():
-        yield
+def undone() -> Iterator[Path]:
+    """Rows and bytes of the block are gone afterwards; the folder in which the bytes lie."""
+    with (
+        TemporaryDirectory() as folder,
+        override_settings(PACKMULE_STORAGE_DIR=Path(folder)),
+        transaction.atomic(),
+    ):
+        yield Path(folder)
         transaction.set_rollback(True)
 
 
+#: What waited is found infected late, and is one more than are kept.
+INFECTED_LATE: list[Step] = [
+    ("announce", 0, 0, 5, CLEAN),
+    ("complete", 0, 0, 5, CLEAN),
+    ("replace", 0, 0, 7, SILENT),
+    ("rescan", 0, 0, 0, INFECTED),
+]
+
+
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=st.lists(STEP, min_size=6, max_size=24))
+@example(steps=INFECTED_LATE)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEP, min_size=30, max_size=50))
 def test_what_is_counted_is_what_is_stored_and_open(world: World, steps: list[Step]) -> None:
     with (
-        undone(),
+        undone() as folder,
         clock.frozen(clock.now()) as moved,
         patch.object(scanning, "scan", scan),
         patch.object(accounting, "MOST_OPEN_OF_FILE", MOST),
+        patch.object(lifecycle, "_ASKED_FOR", 600.0),
     ):
         play = Play(world, moved)
-        rules = {"name": "tested", "quota_bytes": QUOTA, "versions_kept": KEPT}
-        assert play.root.post("/v1/buckets", rules).status == 201
         for step in steps:
             play.step(*step)
             play.check()
+        play.check_store(folder)

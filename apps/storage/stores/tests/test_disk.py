@@ -17,7 +17,7 @@ import pytest
 from apps.core.problem_codes import codes
 from apps.storage.stores import disk
 from apps.storage.stores.base import Part
-from apps.storage.stores.errors import BlobExists, PartsDiffer, StoreFull
+from apps.storage.stores.errors import BlobExists, PartsDiffer, StoreFull, StoreUnreachable, UploadGone
 from apps.storage.stores.local import LocalStore
 from apps.storage.stores.signing import Grant
 from apps.storage.stores.tests.sending import send
@@ -91,6 +91,35 @@ def test_a_full_disk_is_a_clear_refusal_that_leaves_nothing(local: LocalStore, k
     assert codes()["store_full"].advice
 
 
+def test_a_folder_that_cannot_be_reached_is_a_refusal_that_may_be_tried_again(
+    local: LocalStore, key: str
+) -> None:
+    upload = local.start_multipart(key)
+    away = local.root.with_name("away")
+    local.root.rename(away)
+    local.root.write_bytes(b"no folder")
+    answer = send(local.upload_url(key, size=1, seconds=60), b"x")
+    assert (answer.status, answer.problem["code"], answer.problem["retryable"]) == (
+        503,
+        "store_unreachable",
+        True,
+    )
+    for call in (
+        lambda: local.put(key, BytesIO(b"x")),
+        lambda: local.stat(key),
+        lambda: list(local.read(key)),
+        lambda: local.delete([key]),
+        lambda: local.start_multipart(key),
+        lambda: local.parts(key, upload),
+    ):
+        with pytest.raises(StoreUnreachable):
+            call()
+    local.root.unlink()
+    away.rename(local.root)
+    assert local.put(key, BytesIO(b"x")) == 1
+    assert local.parts(key, upload) == []
+
+
 def test_parts_stay_when_there_is_no_room_to_put_them_together(
     local: LocalStore, key: str, request: pytest.FixtureRequest
 ) -> None:
@@ -102,6 +131,24 @@ def test_parts_stay_when_there_is_no_room_to_put_them_together(
         local.finish_multipart(key, upload, parts)
     assert local.stat(key) is None
     assert local.parts(key, upload) == parts
+
+
+def test_an_upload_that_is_aborted_while_it_is_put_together_is_gone(
+    local: LocalStore, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = local.start_multipart(key)
+    for number, content in ((1, b"one"), (2, b"two")):
+        assert send(local.part_url(key, upload, number, size=3, seconds=60), content).status == 200
+    parts, write_all = local.parts(key, upload), disk._write_all
+
+    def aborted(file: Any, chunk: bytes) -> None:
+        local.abort_multipart(key, upload)
+        write_all(file, chunk)
+
+    monkeypatch.setattr(disk, "_write_all", aborted)
+    with pytest.raises(UploadGone):
+        local.finish_multipart(key, upload, parts)
+    assert files(local) == []
 
 
 def test_what_cannot_fit_is_refused_before_it_is_sent(local: LocalStore, key: str) -> None:
@@ -116,15 +163,16 @@ def test_what_cannot_fit_is_refused_before_it_is_sent(local: LocalStore, key: st
     assert read == []
 
 
-def test_another_fault_of_the_disk_is_a_mistake_of_the_server(
-    local: LocalStore, key: str, monkeypatch: pytest.MonkeyPatch
+def test_another_fault_of_the_disk_is_logged_and_may_be_tried_again(
+    local: LocalStore, key: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(file: Any, chunk: bytes) -> None:
         raise OSError(errno.EIO, "made up")
 
     monkeypatch.setattr(disk, "_write_all", broken)
     answer = send(local.upload_url(key, size=3, seconds=60), b"abc")
-    assert (answer.status, answer.problem["code"]) == (500, "internal_error")
+    assert (answer.status, answer.problem["code"]) == (503, "store_unreachable")
+    assert "made up" in caplog.text
     assert files(local) == []
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 from base64 import b64encode
+from collections.abc import Iterable
 from contextlib import ExitStack
+from datetime import timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +17,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from apps.storage.stores import transfers
+from apps.core import clock
+from apps.storage.stores import disk, transfers
 from apps.storage.stores.base import Disposition, SignedRequest
 from apps.storage.stores.errors import StoreBusy
 from apps.storage.stores.local import LocalStore
@@ -373,3 +377,20 @@ def test_no_log_holds_a_url(
     refused(stored, 401, "wrong_tenant", host="console.localhost")
     tokens = [signed.url.rpartition("/")[2] for signed in (put, stored)]
     assert not [token for token in tokens if token in caplog.text]
+
+
+def test_bytes_that_come_too_late_are_not_kept(
+    world: World, local: LocalStore, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies under a key that nothing names is cleared an hour after its URL has ended, and not again."""
+    write, takes = disk.write, [timedelta(minutes=59), timedelta(minutes=62)]
+
+    def slow(path: Path, chunks: Iterable[bytes]) -> int:
+        moved.move(takes.pop())
+        return write(path, chunks)
+
+    with clock.frozen(clock.now()) as moved:
+        monkeypatch.setattr(disk, "write", slow)
+        refused(local.upload_url(key, size=len(HELLO), seconds=60), 403, "signed_url_expired", HELLO)
+        assert local.stat(key) is None
+        assert send(local.upload_url(key, size=len(HELLO), seconds=60), HELLO).status == 200
