@@ -71,6 +71,8 @@ PACKMULE_STORAGE_TRANSFERS = env.integer("PACKMULE_STORAGE_TRANSFERS", 5)
 PACKMULE_BROKER_URL = env.text("PACKMULE_BROKER_URL")
 # How many jobs of the platform a worker process does at a time.
 PACKMULE_WORKER_THREADS = env.integer("PACKMULE_WORKER_THREADS", 8)
+# How many of these may be one tenant's, waiting for its receivers, over all worker processes: they may be slow.
+PACKMULE_OUTGOING_AT_ONCE = env.integer("PACKMULE_OUTGOING_AT_ONCE", max(1, PACKMULE_WORKER_THREADS // 2))
 # How many bytes of the disk on which they lie here stay free: an upload that would take them is not begun.
 PACKMULE_STORAGE_RESERVE = env.integer("PACKMULE_STORAGE_RESERVE", 2**30)
 PACKMULE_S3_BUCKET = env.text("PACKMULE_S3_BUCKET")

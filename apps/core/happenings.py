@@ -23,6 +23,24 @@ class Happening:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+#: What rooms tell beside their operations, and when.
+_types: dict[str, str] = {}
+
+
+def told_as(kind: str, when: str) -> str:
+    """Declare the type of what a room tells beside its operations, with `when` it does, for the list of all types.
+
+    Returns the type.
+    """
+    _types[kind] = when
+    return kind
+
+
+def types_told() -> Mapping[str, str]:
+    """When each type is told that rooms declared so far, by type in alphabetical order."""
+    return dict(sorted(_types.items()))
+
+
 #: Takes what happened in the tenant that stands, and who did it; None where the platform itself did.
 Listener = Callable[[Actor | None, Sequence[Happening]], None]
 _listeners: list[Listener] = []

@@ -18,6 +18,7 @@ from uuid import UUID
 
 import orjson
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from apps.core import clock
@@ -104,7 +105,12 @@ def _is_kept(record: IdempotencyRecord | None) -> TypeGuard[IdempotencyRecord]:
 
 def forget_old() -> int:
     """Delete the records of the tenant that stands which nobody may ask for any more; returns how many."""
-    return IdempotencyRecord.objects.filter(created_at__lt=clock.now() - KEPT_FOR).delete()[0]
+    return old().delete()[0]
+
+
+def old() -> QuerySet[IdempotencyRecord]:
+    """The records which nobody may ask for any more."""
+    return IdempotencyRecord.objects.filter(created_at__lt=clock.now() - KEPT_FOR)
 
 
 def _credential(actor: Actor) -> UUID:

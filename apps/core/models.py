@@ -89,4 +89,9 @@ class CacheEntry(models.Model):
     @classmethod
     def forget_ended(cls) -> int:
         """Delete what nobody can read any more, in the tenant that stands; returns how many."""
-        return cls._default_manager.filter(expires_at__lte=clock.now()).delete()[0]
+        return cls.ended().delete()[0]
+
+    @classmethod
+    def ended(cls) -> "models.QuerySet[CacheEntry]":
+        """What nobody can read any more, in the tenant that stands."""
+        return cls._default_manager.filter(expires_at__lte=clock.now())

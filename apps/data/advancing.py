@@ -15,10 +15,14 @@ from apps.data.building import build_on, kept_from_others
 from apps.data.changing import change_on
 from apps.data.indexes import have_work, indexes_of, search_of
 from apps.data.models import Collection, Record
+from apps.tenancy.models import Tenant
+from apps.tenancy.patrol import Rows, ask_for, rows_of
 from apps.tenancy.walls import whole_tenant
 
 logger = logging.getLogger("packmule.worker")
 
+#: What the worker does, by its name.
+DUTY = "collections"
 #: How many batches the call that changes a definition does itself, and of how many records at most: nobody writes
 #: to the collection meanwhile.
 AT_ONCE = 12
@@ -36,6 +40,8 @@ def carry_on(collection: Collection, *, batches: int | None = None, seconds: flo
         while not _enough(began, done, batches, seconds) and (build_on(collection) or change_on(collection)):
             done += 1
         _note_what_is_left(collection)
+        if batches is not None and collection.busy:
+            ask_for(DUTY)
 
 
 def _note_what_is_left(collection: Collection) -> None:
@@ -74,10 +80,15 @@ def carry_on_everywhere() -> int:
 
     One that fails is logged and left for the next turn: the others do not wait for it.
     """
-    waiting = list(Collection.objects.filter(busy=True).order_by("id"))
-    for collection in waiting:
+    found = list(Collection.objects.filter(busy=True).order_by("id"))
+    for collection in found:
         try:
             carry_on(collection, seconds=5.0)
         except Exception:
             logger.exception("%s cannot be carried on; trying again later", collection.name)
-    return len(waiting)
+    return len(found)
+
+
+def waiting(tenant: Tenant) -> list[Rows]:  # noqa: ARG001 - what duties get
+    """What there is to carry on in the tenant that stands."""
+    return rows_of(Collection.objects.filter(busy=True))

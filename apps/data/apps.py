@@ -10,10 +10,10 @@ class DataConfig(AppConfig):
 
     def ready(self) -> None:
         """Say what keeps an organization from being deleted, and let the worker carry on what takes long."""
-        from apps.data.advancing import carry_on_everywhere
+        from apps.data import advancing
         from apps.data.standing import collections_with_records
         from apps.orgs.hooks import register_blocker
-        from apps.tenancy.maintenance import in_every_tenant, register_chore
+        from apps.tenancy.patrol import register_duty
 
         register_blocker(collections_with_records)
-        register_chore("collections", every=10.0, work=in_every_tenant(carry_on_everywhere))
+        register_duty(advancing.DUTY, work=advancing.carry_on_everywhere, due=advancing.waiting)

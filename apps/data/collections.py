@@ -19,7 +19,7 @@ from apps.core.operations import Risk, operation
 from apps.core.problems import FieldError, Remedy, show
 from apps.data import access, changing
 from apps.data import serializers as forms
-from apps.data.advancing import batches_at_once, carry_on, is_busy
+from apps.data.advancing import DUTY, batches_at_once, carry_on, is_busy
 from apps.data.declaring import Wanted
 from apps.data.errors import (
     CollectionInUse,
@@ -34,6 +34,7 @@ from apps.data.indexes import collection_of, indexes_of, numbers_of
 from apps.data.models import ChangeState, Collection, Entry, Record, SchemaVersion
 from apps.data.offending import told, told_of
 from apps.data.schemas.checking import check_schema
+from apps.tenancy.patrol import ask_for
 from apps.tenancy.walls import whole_tenant
 
 Definition = dict[str, Any]
@@ -313,4 +314,6 @@ def cancel_change(actor: Actor, *, collection: str) -> Collection:
         row.version += 1
         row.busy = is_busy(row)
         row.save(update_fields=["change", "version", "busy"])
+        if row.busy:
+            ask_for(DUTY)
     return row

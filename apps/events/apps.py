@@ -13,13 +13,13 @@ class EventsConfig(AppConfig):
         from apps.core import reference
         from apps.events import log, pages, retention, streaming
         from apps.events.webhooks import models, upkeep  # noqa: F401 - no other start-up code needs their tables
-        from apps.tenancy.maintenance import in_every_tenant, register_chore
+        from apps.tenancy.patrol import register_duty
         from apps.tenancy.streaming.sources import register_source
         from apps.tenancy.transfer import contents
 
         log.register()
         register_source(streaming.TOPIC, streaming.Events())
-        register_chore("old events", every=retention.EVERY, work=retention.forget)
-        register_chore("deliveries", every=upkeep.EVERY, work=in_every_tenant(upkeep.look_after))
+        register_duty("old events", work=retention.forget_in_tenant, due=retention.due)
+        register_duty("deliveries", work=upkeep.look_after, due=upkeep.due)
         contents.make_anew("events.event", "xid")
         reference.register_page(pages.PATH, pages.text)

@@ -29,12 +29,13 @@ _PLATFORM: Mapping[str, Any] = {"kind": PrincipalKind.SYSTEM.value, "id": None, 
 
 
 def append(events: Sequence[Event]) -> None:
-    """Write `events`, standing where each of their organizations lets them."""
+    """Write `events`, have them sent to those who hear them, and wake the jobs that wait for one of them."""
     if events:
-        with walls.reaching({event.organization_id for event in events}):
-            ears = insert(events)
-        fan_out(events, ears)
-        wake(events)
+        with walls.whole_tenant():
+            written = insert(events)
+        fan_out(events, written.ears)
+        if written.awaited:
+            wake(events)
 
 
 def make(

@@ -1,4 +1,4 @@
-"""The page that lists the platform's types of events, made out of its operations."""
+"""The page that lists the platform's types of events, made out of its operations and of what rooms tell besides."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from apps.accounts.oauth import families, grants
+from apps.core.happenings import types_told
 from apps.core.operations import Operation, Risk, all_operations
 from apps.core.routes import routes
 from apps.events.naming import type_of
@@ -19,6 +20,14 @@ _HEAD = """\
 What each is told by; `{action}` is `created`, `updated` or `deleted`. More in [the event log](events.md).
 
 | type | told by |
+|---|---|"""
+_BESIDE_OPERATIONS = """
+
+## Told besides
+
+By whatever brings it about, and not by a call.
+
+| type | when |
 |---|---|"""
 _UNTOLD = """
 
@@ -48,4 +57,6 @@ def text() -> str:
     """The page."""
     rows = [f"| `{kind}` | {', '.join(f'`{name}`' for name in names)} |" for kind, names in told().items()]
     untold = sorted((one.name, one.untold) for one in changing() if one.untold)
-    return "\n".join([_HEAD, *rows, _UNTOLD, *(f"| `{name}` | {why} |" for name, why in untold), ""])
+    others = [f"| `{kind}` | {when} |" for kind, when in types_told().items()]
+    reasons = [f"| `{name}` | {why} |" for name, why in untold]
+    return "\n".join([_HEAD, *rows, _BESIDE_OPERATIONS, *others, _UNTOLD, *reasons, ""])

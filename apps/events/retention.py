@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
 from uuid import UUID
-
-from django.db import DatabaseError
 
 from apps.core import clock
 from apps.tenancy.models import Tenant
 from apps.tenancy.owner import owner_transaction
-from apps.tenancy.walls import outside
+from apps.tenancy.patrol import Rows
+from apps.tenancy.walls import current_schema, outside
 
-logger = logging.getLogger("packmule.worker")
-#: Seconds between two looks.
-EVERY = 600.0
 #: How many are deleted in one transaction, and how many of those a tenant gets before the next one has its turn.
 BATCH = 5000
 _ROUNDS = 20
@@ -25,26 +20,30 @@ _DELETE = (
 )
 
 
-def forget() -> int:
-    """Delete the events of every active tenant that are older than it keeps them; returns how many."""
+def forget_in_tenant() -> int:
+    """Delete the events of the tenant that stands which are older than it keeps them; returns how many.
+
+    More than some batches wait for the next call.
+    """
+    schema_name, gone = current_schema(), 0
     with outside():
-        tenants = list(Tenant.objects.active().values_list("name", "schema_name", "events_kept_days"))
-    return sum(_forget_in(name, schema, days) for name, schema, days in tenants)
-
-
-def _forget_in(name: str, schema: str, days: int) -> int:
-    gone, oldest = 0, first_id_of(clock.now() - timedelta(days=days))
-    try:
-        for _ in range(_ROUNDS):
-            with owner_transaction(schema) as cursor:
-                cursor.execute(_DELETE, [oldest, BATCH])
-                gone += cursor.rowcount
-                if cursor.rowcount < BATCH:
-                    break
-    except DatabaseError as failure:
-        # The others have their turn all the same.
-        logger.warning("Events of %s were not deleted: %s", name, type(failure).__name__)
+        oldest = _oldest(Tenant.objects.get(schema_name=schema_name).events_kept_days)
+    for _ in range(_ROUNDS):
+        with owner_transaction(schema_name) as cursor:
+            cursor.execute(_DELETE, [oldest, BATCH])
+            gone += cursor.rowcount
+            if cursor.rowcount < BATCH:
+                break
     return gone
+
+
+def due(tenant: Tenant) -> list[Rows]:
+    """What there is to delete in `tenant`, which stands."""
+    return [("select from events_event where id < %s", [_oldest(tenant.events_kept_days)])]
+
+
+def _oldest(days: int) -> UUID:
+    return first_id_of(clock.now() - timedelta(days=days))
 
 
 def first_id_of(moment: datetime) -> UUID:

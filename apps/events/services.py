@@ -41,21 +41,26 @@ def list_events(
     `next_cursor` is never null: whoever goes on from it gets every event once, those that commit late included. It is
     good for other filters too. An actor of an organization reads its organization's events, one of the tenant all.
     """
-    position = read_position(actor, after)
     chosen = Event.objects.visible_to(actor).of_types(types)
     chosen = chosen.filter(subject=subject) if subject else chosen
-    events, reached = await_found(
-        lambda: _look(chosen, position, limit), lambda found: bool(found[0]), seconds=wait_seconds
-    )
-    return {"data": events, "next_cursor": reached.cursor(actor)}
+    reader = _Reader(chosen, read_position(actor, after), limit)
+    events = await_found(reader.read, bool, seconds=wait_seconds)
+    return {"data": events, "next_cursor": reader.position.cursor(actor)}
 
 
-def _look(chosen: EventQuerySet, position: Position, limit: int) -> tuple[list[Event], Position]:
-    """The next events, and how far they lead: to the last one, or to where the log can be read for now."""
-    over, end = horizon()
-    events = list(chosen.between(position, end)[:limit])
-    last = Position.of(events[-1]) if events else position
-    return events, last if len(events) == limit else max(last, Position.at(over))
+class _Reader:
+    """Reads on from where it is: what a look has passed in vain, the next one does not search again."""
+
+    def __init__(self, chosen: EventQuerySet, position: Position, limit: int) -> None:
+        self.chosen, self.position, self.limit = chosen, position, limit
+
+    def read(self) -> list[Event]:
+        """The next events. It is behind the last one then, or where the log can be read to for now."""
+        over, end = horizon()
+        events = list(self.chosen.between(self.position, end)[: self.limit])
+        last = Position.of(events[-1]) if events else self.position
+        self.position = last if len(events) == self.limit else max(last, Position.at(over))
+        return events
 
 
 @operation("events.get", scope="events:read", risk=Risk.READ, output=forms.EventOutput)

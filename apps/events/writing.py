@@ -1,4 +1,4 @@
-"""Writing events, and in the same statement hearing which webhook endpoints there are to be told.
+"""Writing events, and in the same statement hearing which webhook endpoints there are to be told, and who waits.
 
 Most tenants have none, and every operation writes an event: a question of its own would cost more than the answer.
 """
@@ -6,41 +6,49 @@ Most tenants have none, and every operation writes an event: a question of its o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import orjson
 from django.db import connection
 
 from apps.events.models import Event
 from apps.events.webhooks.models import Ear
+from apps.jobs.waking import AWAITED, columns
 
-_INSERT = """
+_INSERT = f"""
 with written as (
     INSERT INTO "events_event" (id, at, type, subject, organization_id, actor, on_behalf_of, request_id, data)
     select * from unnest(
         %(ids)s::uuid[], %(times)s::timestamptz[], %(types)s::text[], %(subjects)s::text[], %(organizations)s::uuid[],
         %(actors)s::jsonb[], %(represented)s::jsonb[], %(requests)s::text[], %(data)s::jsonb[])
 )
-select endpoint, organization_id, event_types from events_ear
-"""
+select asked.awaited, endpoint, organization_id, event_types
+from (select {AWAITED} as awaited) asked left join events_ear on true
+"""  # noqa: S608 - made of constants
 
 
-def insert(events: Sequence[Event]) -> list[Ear]:
-    """Insert `events` where the caller stands, and return the ears of the tenant."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was heard while events were written: the ears of the tenant, and whether a job waits for one of them."""
+
+    ears: Sequence[Ear]
+    awaited: bool
+
+
+def insert(events: Sequence[Event]) -> Written:
+    """Insert `events`, standing in the whole tenant."""
     with connection.cursor() as cursor:
         cursor.execute(_INSERT, _columns(events))
-        return [Ear(endpoint=row[0], organization_id=row[1], event_types=_list(row[2])) for row in cursor]
+        rows = cursor.fetchall()
+    ears = [Ear(endpoint=row[1], organization_id=row[2], event_types=_list(row[3])) for row in rows if row[1]]
+    return Written(ears, bool(rows[0][0]))
 
 
 def _columns(events: Sequence[Event]) -> dict[str, list[Any]]:
-    organizations: list[UUID | None] = [event.organization_id for event in events]
-    return {
+    return columns(events) | {
         "ids": [event.pk for event in events],
         "times": [event.at for event in events],
-        "types": [event.type for event in events],
-        "subjects": [event.subject for event in events],
-        "organizations": organizations,
         "actors": [_json(event.actor) for event in events],
         "represented": [_json(event.on_behalf_of) for event in events],
         "requests": [event.request_id for event in events],

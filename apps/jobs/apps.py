@@ -13,16 +13,17 @@ class JobsConfig(AppConfig):
         from django.conf import settings
 
         from apps.apikeys.made import on_ended
-        from apps.jobs import firing, forgetting, moving, organizations, streaming
+        from apps.jobs import firing, forgetting, moving, organizations, streaming, tasks
         from apps.jobs.turns import register_ringer
         from apps.orgs import hooks
-        from apps.tenancy.maintenance import in_every_tenant, register_chore
+        from apps.tenancy.patrol import register_duty
         from apps.tenancy.streaming.sources import register_source
 
         register_source(streaming.TOPIC, streaming.Jobs())
         on_ended(firing.stop_those_through)
-        register_chore("lost firings", every=firing.MENDED_EVERY, work=in_every_tenant(firing.mend))
-        register_chore("old jobs", every=forgetting.EVERY, work=in_every_tenant(forgetting.forget_old))
+        on_ended(tasks.end_those_through)
+        register_duty(firing.MENDING, work=firing.mend, due=firing.overdue)
+        register_duty("old jobs", work=forgetting.forget_old, due=forgetting.due)
         hooks.register_blocker(organizations.names_of_jobs)
         hooks.before_deletion(organizations.forget)
         moving.register()

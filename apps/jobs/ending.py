@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 from apps.core import clock
 from apps.core.actor import Actor
-from apps.core.happenings import Happening, tell
+from apps.core.happenings import Happening, tell, told_as
 from apps.core.ids import encode
 from apps.jobs import leases
 from apps.jobs.models import Job, Step, job_id, snapshot
@@ -17,13 +18,17 @@ from apps.jobs.states import JobState, StepKind
 from apps.tenancy.walls import whole_tenant
 
 _TOLD = {
-    JobState.SUCCEEDED: "job.succeeded",
-    JobState.DEAD: "job.dead",
-    JobState.CANCELLED: "job.cancelled",
-    JobState.EXPIRED: "job.expired",
-    JobState.RETRY_WAIT: "job.failed",
+    JobState.SUCCEEDED: told_as("job.succeeded", "a job succeeded"),
+    JobState.DEAD: told_as("job.dead", "a job is over without success: it is not tried again"),
+    JobState.CANCELLED: told_as("job.cancelled", "a job is cancelled, and nobody works on it any more"),
+    JobState.EXPIRED: told_as("job.expired", "the time of a job ran out"),
+    JobState.RETRY_WAIT: told_as("job.failed", "an attempt at a job failed, and there will be another"),
 }
 
+#: What an event says of an error: its type where that is a name, as `TimeoutError` or `smtp.rejected`.
+_WORD, _UNSAID = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,99}"), "error"
+#: How many jobs are read and written at a time, however many there are.
+SLICE: Final = 500
 #: How the platform's own jobs of a kind share their lane, where that is not by organization.
 _shares: dict[str, Callable[[Any], UUID]] = {}
 
@@ -47,8 +52,13 @@ def announce(actor: Actor | None, jobs: Iterable[Job]) -> None:
 def _said(job: Job) -> dict[str, Any]:
     said = snapshot(job)
     if job.error and job.state != JobState.SUCCEEDED:
-        said["error"] = {"type": job.error.get("type", ""), "message": job.error.get("message", "")[:500]}
+        said["error"] = {"type": _word(job.error.get("type"))}
     return said
+
+
+def _word(kind: Any) -> str:
+    """The type of an error as everybody may hear it: a worker chooses it, and an event says words and no texts."""
+    return kind if isinstance(kind, str) and _WORD.fullmatch(kind) else _UNSAID
 
 
 def follow(actor: Actor | None, ids: Collection[UUID]) -> None:
@@ -58,14 +68,14 @@ def follow(actor: Actor | None, ids: Collection[UUID]) -> None:
     for one of these meanwhile is seen, in whatever organization it is.
     """
     with whole_tenant():
-        jobs = list(Job.objects.with_awaited().filter(pk__in=ids))
+        jobs = list(Job.objects.light().with_awaited().filter(pk__in=ids))
     announce(actor, jobs)
     release_dependents(actor, [job for job in jobs if job.is_over and job.awaited])
 
 
 def put_right(ids: Collection[UUID]) -> None:
     """Give jobs the dispatch row that fits their state: whoever leased them ended before the attempt began."""
-    jobs = list(Job.objects.select_for_update(of=("self",)).filter(pk__in=ids).order_by("id"))
+    jobs = list(Job.objects.light().select_for_update(of=("self",)).filter(pk__in=ids).order_by("id"))
     leases.drop(ids)
     leases.put([dispatch_of(job) for job in jobs if not job.is_over])
 
@@ -75,57 +85,72 @@ def release_dependents(actor: Actor | None, ended: Sequence[Job]) -> None:
 
     Whole chains end that way, so that it goes on until nothing is left that waited.
     """
-    rows = list(ended)
-    while rows:
+    over = {job.pk: str(job.state) for job in ended}
+    while over:
         with whole_tenant():
-            rows = _dependents(actor, rows)
+            over = _dependents(actor, over)
 
 
-def _dependents(actor: Actor | None, ended: Sequence[Job]) -> list[Job]:
-    """Settle those that wait for `ended` directly, and return those that are dead by it."""
-    by_id = {job.pk: job for job in ended}
-    waiting = Step.objects.filter(on_job__in=by_id, done_at__isnull=True)
-    jobs = locked(waiting.values_list("job_id", flat=True))
-    if not jobs:
-        return []
-    failed = _settled(list(waiting.filter(job__in=jobs).order_by("id")), by_id)
-    dead: list[Job] = []
-    free: list[Job] = []
-    for job in jobs:
-        if job.state == JobState.WAITING:
-            (dead if job.pk in failed else free).append(job)
-    _end_with(actor, dead, failed)
-    go_on(free)
+def _dependents(actor: Actor | None, over: Mapping[UUID, str]) -> dict[UUID, str]:
+    """Settle those that wait for jobs that are `over`, by id and state. Returns those that are dead by it, likewise."""
+    waiting = Step.objects.filter(on_job__in=over, done_at__isnull=True)
+    dead: dict[UUID, str] = {}
+    for jobs in slices(lock(waiting.values_list("job_id", flat=True))):
+        dead |= _released(actor, jobs, over)
     return dead
 
 
-def locked(ids: Iterable[UUID]) -> list[Job]:
-    """The jobs with `ids`, whatever their state, locked in the order of all: dispatch rows first. Steps come after."""
+def _released(actor: Actor | None, jobs: Sequence[Job], over: Mapping[UUID, str]) -> dict[UUID, str]:
+    """The same for some of them, whose rows are locked."""
+    failed = _settled(jobs, over)
+    waiting = [job for job in jobs if job.state == JobState.WAITING]
+    dead = [job for job in waiting if job.pk in failed]
+    _end_with(actor, dead, failed, over)
+    go_on([job for job in waiting if job.pk not in failed])
+    return {job.pk: str(job.state) for job in dead}
+
+
+def lock(ids: Iterable[UUID]) -> list[UUID]:
+    """Lock the jobs with `ids`, whatever their state, in the order of all: dispatch rows first. Steps come after.
+
+    Returns the ids of those that are there, in their order.
+    """
     chosen = set(ids)
     if not chosen:
         return []
     leases.lock(chosen)
-    return list(Job.objects.select_for_update(of=("self",)).filter(pk__in=chosen).order_by("id"))
+    rows = Job.objects.select_for_update(of=("self",)).filter(pk__in=chosen).order_by("id")
+    return list(rows.values_list("pk", flat=True))
 
 
-def _settled(steps: Sequence[Step], by_id: Mapping[UUID, Job]) -> dict[UUID, Job]:
-    """Write down that what `steps` wait for is over. Returns the jobs for which it did not succeed, each with which."""
-    failed: dict[UUID, Job] = {}
+def slices(ids: Sequence[UUID]) -> Iterator[list[Job]]:
+    """The jobs with `ids` without what is large, some at a time: their number is nobody's to choose."""
+    for first in range(0, len(ids), SLICE):
+        yield list(Job.objects.light().filter(pk__in=ids[first : first + SLICE]).order_by("id"))
+
+
+def _settled(jobs: Sequence[Job], over: Mapping[UUID, str]) -> dict[UUID, UUID]:
+    """Write down that what `jobs` wait for is over. Returns those for which it did not succeed, each with which."""
+    waits = Step.objects.filter(job__in=jobs, on_job__isnull=False, done_at__isnull=True).order_by("id")
+    steps = [step for step in waits if step.on_job in over]
+    failed: dict[UUID, UUID] = {}
     for step in steps:
-        before = by_id[step.on_job]  # type: ignore[index]
-        step.done_at, step.result = clock.now(), {"job": job_id(before), "state": str(before.state)}
-        if before.state != JobState.SUCCEEDED:
+        before: UUID = step.on_job  # type: ignore[assignment]
+        step.done_at, step.result = clock.now(), {"job": shown(before), "state": over[before]}
+        if over[before] != JobState.SUCCEEDED:
             failed.setdefault(step.job_id, before)
-    Step.objects.bulk_update(steps, ["done_at", "result"])
+    Step.objects.bulk_update(steps, ["done_at", "result"], batch_size=SLICE)
     return failed
 
 
-def _end_with(actor: Actor | None, dead: Sequence[Job], failed: dict[UUID, Job]) -> None:
+def _end_with(
+    actor: Actor | None, dead: Sequence[Job], failed: Mapping[UUID, UUID], over: Mapping[UUID, str]
+) -> None:
     for job in dead:
         before = failed[job.pk]
-        said = f"{job_id(before)}, for which it waited, is {before.state}."
+        said = f"{shown(before)}, for which it waited, is {over[before]}."
         job.state, job.finished_at = JobState.DEAD, clock.now()
-        job.error = {"type": "dependency_failed", "message": said, "job": job_id(before)}
+        job.error = {"type": "dependency_failed", "message": said, "job": shown(before)}
     if not dead:
         return
     leases.drop([job.pk for job in dead])

@@ -13,7 +13,7 @@ import orjson
 from apps.accounts.machines import placed
 from apps.core import clock
 from apps.core.actor import Actor
-from apps.core.happenings import Happening, tell
+from apps.core.happenings import Happening, tell, told_as
 from apps.core.ids import uuid7
 from apps.core.models import not_found
 from apps.core.problems import FieldError, ValidationFailed
@@ -32,6 +32,7 @@ from apps.jobs.inserting import insert
 from apps.jobs.models import Job, Queue, Step, job_id, snapshot
 from apps.jobs.states import JobState, StepKind
 
+_ENQUEUED = told_as("job.enqueued", "a job is enqueued, whoever or whatever does it")
 #: Bytes of JSON that are kept with a job, as its payload or as its result.
 MOST_BYTES = 256 * 1024
 #: The platform's own queues.
@@ -203,6 +204,7 @@ def _steps(actor: Actor, jobs: Sequence[Job], wishes: Mapping[UUID, Mapping[str,
         job.pk: job
         for job in Job.objects.visible_to(actor)
         .of_the_product()
+        .light()
         .select_for_update(of=("self",))
         .filter(pk__in=others)
         .order_by("id")
@@ -238,6 +240,6 @@ def _step(job: Job, other: Job) -> Step:
 
 
 def _tell(actor: Actor, jobs: Sequence[Job]) -> None:
-    told = [Happening("job.enqueued", job_id(job), job.organization_id, snapshot(job)) for job in jobs]
+    told = [Happening(_ENQUEUED, job_id(job), job.organization_id, snapshot(job)) for job in jobs]
     if told:
         tell(actor, *told)

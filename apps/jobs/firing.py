@@ -20,7 +20,7 @@ from apps.apikeys.resolver import within
 from apps.apikeys.standing import NoLonger, acting_again
 from apps.core import clock
 from apps.core.actor import Actor
-from apps.core.happenings import Happening, tell
+from apps.core.happenings import Happening, tell, told_as
 from apps.core.ids import decode
 from apps.core.problems import Problem, ServiceUnavailable
 from apps.core.strictjson import timestamp
@@ -31,6 +31,8 @@ from apps.jobs.registry import Dispatch, DispatchState
 from apps.jobs.serializers import MOST_AT_ONCE
 from apps.jobs.states import ENDED, CatchUp, FiringOutcome
 from apps.jobs.tasks import AgainLater, Run, task
+from apps.tenancy.models import Tenant
+from apps.tenancy.patrol import Rows, rows_of
 from apps.tenancy.walls import current_tenant, enter, registry, whole_tenant
 
 QUEUE = "packmule.schedules"
@@ -39,10 +41,13 @@ MOST_MISSED = 1000
 #: A time is missed when nobody fired it this long after it was due.
 GRACE = timedelta(minutes=1)
 KEPT = timedelta(days=30)
-#: Seconds between two looks for schedules whose next firing is lost, in each tenant.
-MENDED_EVERY = 3600.0
+#: What the worker does about schedules whose next firing is lost, by its name.
+MENDING = "lost firings"
 #: Seconds until a firing is tried again in a tenant that serves nobody now, because its code is being changed.
 _BUSY = 10
+_STOPPED = told_as("schedule.stopped", "a schedule fires no more, because nobody stands behind it any more")
+_REFUSED = told_as("schedule.refused", "a schedule fired, and its job was refused; `code` says why")
+_SKIPPED = told_as("schedule.skipped", "times of a schedule were missed, and are not made up for")
 _PATIENCE = {"initial_seconds": 1.0, "factor": 2.0, "max_seconds": 300.0}
 
 
@@ -89,7 +94,7 @@ def stop(schedule: Schedule, because: str) -> None:
     disarm(schedule)
     schedule.apply({"paused_at": clock.now(), "stopped_because": because[:500]})
     schedule.save(update_fields=["next_at"])
-    _tell(schedule, "stopped")
+    _tell(schedule, _STOPPED)
 
 
 def stop_those_through(marks: Collection[UUID], which: Q) -> None:
@@ -170,7 +175,7 @@ def _enqueue(schedule: Schedule, batch: Batch, by: Actor) -> int:
         _note(schedule, batch, FiringOutcome.SKIPPED, str(unfinished))
     except Problem as refusal:
         _note(schedule, batch, FiringOutcome.REFUSED, str(refusal))
-        _tell(schedule, "refused", code=refusal.code)
+        _tell(schedule, _REFUSED, code=refusal.code)
     else:
         _note(schedule, batch, FiringOutcome.FIRED, "", made)
         return len(made)
@@ -224,7 +229,7 @@ def _note_skipped(schedule: Schedule, batch: Batch) -> None:
     reason = _reason(f"Missed until {timestamp(batch.skipped[-1])}.", batch)
     row = _row(schedule, batch.skipped[0], FiringOutcome.SKIPPED, times=len(batch.skipped), reason=reason)
     row.save(force_insert=True)
-    _tell(schedule, "skipped", times=len(batch.skipped))
+    _tell(schedule, _SKIPPED, times=len(batch.skipped))
 
 
 def _row(schedule: Schedule, at: datetime, outcome: FiringOutcome, **more: Any) -> Firing:
@@ -249,10 +254,10 @@ def _forget_old(schedule: Schedule, now: datetime) -> None:
     Firing.objects.filter(schedule=schedule, at__lt=now - KEPT, done_at__lt=now - KEPT).delete()
 
 
-def _tell(schedule: Schedule, what: str, **more: Any) -> None:
+def _tell(schedule: Schedule, kind: str, **more: Any) -> None:
     """Tell of what no job says. Why it was is said by the schedule, to those who may read it."""
     data = {"queue": schedule.queue, "kind": schedule.kind, **more}
-    tell(None, Happening(f"schedule.{what}", schedule.public_id, schedule.organization_id, data))
+    tell(None, Happening(kind, schedule.public_id, schedule.organization_id, data))
 
 
 def _firing_id(schedule: Schedule, at: datetime) -> UUID:
@@ -281,6 +286,12 @@ def _withdraw(job_id: UUID) -> None:
     if leases.withdraw(job_id):
         with whole_tenant():
             Job.objects.filter(pk=job_id).delete()
+
+
+def overdue(tenant: Tenant) -> list[Rows]:  # noqa: ARG001 - what duties get
+    """The schedules of the tenant that stands whose firing may be lost: nobody fired it when it was due."""
+    missed = Schedule.objects.filter(paused_at=None, next_at__lt=clock.now() - GRACE)
+    return rows_of(missed)
 
 
 def mend() -> int:

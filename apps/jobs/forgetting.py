@@ -8,8 +8,9 @@ from django.db import connection
 
 from apps.core import clock
 from apps.jobs.models import RETENTION_DAYS
+from apps.tenancy.models import Tenant
+from apps.tenancy.patrol import Rows
 
-EVERY: Final = 600.0
 BATCH: Final = 1000
 _ROUNDS = 20
 _FORGET = """
@@ -26,6 +27,16 @@ with old as materialized (
 )
 delete from jobs_job j using old where j.id = old.id
 """
+#: One whose time may be over, by the shortest that there is.
+_DUE = """
+select from jobs_job
+where finished_at < %s - make_interval(days => least(%s, (select min(retention_days) from jobs_queue)))
+"""
+
+
+def due(tenant: Tenant) -> list[Rows]:  # noqa: ARG001 - what duties get
+    """What there may be to forget in the tenant that stands."""
+    return [(_DUE, [clock.now(), RETENTION_DAYS])]
 
 
 def forget_old() -> int:

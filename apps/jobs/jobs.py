@@ -11,8 +11,9 @@ from django.db import IntegrityError, transaction
 
 from apps.core import clock
 from apps.core.actor import Actor
-from apps.core.happenings import Happening, tell
+from apps.core.happenings import Happening, tell, told_as
 from apps.core.ids import encode
+from apps.core.longpoll import await_found
 from apps.core.models import not_found
 from apps.core.operations import Risk, operation
 from apps.jobs import ending, leases
@@ -23,6 +24,7 @@ from apps.jobs.models import Attempt, Job, Step, job_id, snapshot
 from apps.jobs.querysets import JobQuerySet
 from apps.jobs.states import HELD, REDRIVABLE, JobState
 
+_REDRIVEN = told_as("job.redriven", "a job that was over runs again")
 #: What a job begins anew with.
 _ANEW: Mapping[str, Any] = {
     "state": JobState.READY,
@@ -83,10 +85,36 @@ def list_jobs(actor: Actor, /, *, state: str | None = None, **filters: Any) -> J
     return found if state is None else found.in_state(state)
 
 
-@operation("jobs.get", scope="jobs:read", risk=Risk.READ, output=forms.JobOutput)
-def get_job(actor: Actor, *, job_id: UUID) -> Job:
-    """Read one job: where it stands, how far it is, and what came of it."""
+@operation(
+    "jobs.get", scope="jobs:read", risk=Risk.READ, input=forms.JobGetParameters, output=forms.JobOutput
+)
+def get_job(actor: Actor, *, job_id: UUID, wait_seconds: int = 0) -> Job:
+    """Read one job: where it stands, how far it is, and what came of it.
+
+    With `wait_seconds` a job that is not over is answered when it changes: state, attempt, progress or message. Where
+    many wait already it is answered at once, and one that is over always is.
+    """
+    if wait_seconds:
+        _await_change(actor, job_id, wait_seconds)
     return find_job(actor, job_id)
+
+
+def _await_change(actor: Actor, pk: UUID, seconds: int) -> None:
+    before = _seen(actor, pk)
+
+    def is_news(now: Job | None) -> bool:
+        return now is None or now.is_over or before is None or _said(now) != _said(before)
+
+    await_found(lambda: _seen(actor, pk), is_news, seconds=seconds)
+
+
+def _seen(actor: Actor, pk: UUID) -> Job | None:
+    columns = ("state", "run_at", "attempt", "progress", "message")
+    return Job.objects.visible_to(actor).only(*columns).filter(pk=pk).first()
+
+
+def _said(job: Job) -> tuple[Any, ...]:
+    return job.shown_state, job.attempt, job.progress, job.message
 
 
 @operation("jobs.attempts", scope="jobs:read", risk=Risk.READ, output=forms.JobAttemptOutput, lists=True)
@@ -133,7 +161,7 @@ def cancel_job(actor: Actor, *, job_id: UUID) -> Job:
 )
 def retry_job(actor: Actor, *, job_id: UUID) -> Job:
     """Run a job again that is dead, cancelled or expired, with as many attempts as it had at first."""
-    ending.locked([_find_own(actor, job_id).pk])
+    ending.lock([_find_own(actor, job_id).pk])
     job = find_job(actor, job_id)
     if job.state not in REDRIVABLE:
         raise JobNotOver(f"{encode('job', job.pk)} is {job.shown_state}. {JobNotOver.advice}")
@@ -162,10 +190,17 @@ def redrive_jobs(
     said = {"queue": queue, "kind": kind, "finished_at__gt": since}
     chosen = {name: value for name, value in said.items() if value is not None}
     found = Job.objects.visible_to(actor).of_the_product().filter(state=state, **chosen)
-    rows = found.with_free_key().select_for_update(of=("self",), skip_locked=True).order_by("id")[:limit]
-    jobs = list({(job.queue, job.key or job.pk, job.organization_id): job for job in rows}.values())
-    redriven(actor, jobs)
-    return {"redriven": len(jobs), "left": found.count()}
+    done = 0
+    while done < limit and (some := _redrivable(found, min(ending.SLICE, limit - done))):
+        done += len(redriven(actor, some))
+    return {"redriven": done, "left": found.count()}
+
+
+def _redrivable(found: JobQuerySet, most: int) -> list[Job]:
+    """Some of those that may run again, locked: of several with one key a single one."""
+    rows = found.light().with_free_key().select_for_update(of=("self",), skip_locked=True)
+    by_key = {(job.queue, job.key or job.pk, job.organization_id): job for job in rows.order_by("id")[:most]}
+    return list(by_key.values())
 
 
 def redriven(actor: Actor, jobs: Sequence[Job]) -> list[Job]:
@@ -182,7 +217,7 @@ def redriven(actor: Actor, jobs: Sequence[Job]) -> list[Job]:
     # It waits for nothing that it waited for: whoever runs it again says that it is time.
     Step.objects.filter(job__in=ids, done_at__isnull=True).delete()
     leases.put_again([ending.dispatch_of(job) for job in jobs])
-    told = [Happening("job.redriven", job_id(job), job.organization_id, snapshot(job)) for job in jobs]
+    told = [Happening(_REDRIVEN, job_id(job), job.organization_id, snapshot(job)) for job in jobs]
     if told:
         tell(actor, *told)
     return list(jobs)

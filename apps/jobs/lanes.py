@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.db import connection
 from django.db.models import Min, QuerySet, Value
 from django.db.models.functions import Greatest
 
+from apps.core import clock
 from apps.core.actor import TenantRef
+from apps.core.commits import after_commit
+from apps.jobs import leases
+from apps.jobs.claiming import NOW
 from apps.jobs.models import Queue
 from apps.jobs.registry import Lane, Runner, Share
 from apps.tenancy.walls import registry
@@ -18,33 +23,64 @@ from apps.tenancy.walls import registry
 PUSHED_AT_ONCE = 4
 
 
+_CARRIED = f"""
+update public.{{table}} set
+    tat = case when %(factor)s::float is not null then t.now + greatest(tat - t.now, interval '0') * %(factor)s end,
+    blocked_until = case when %(factor)s::float is not null then t.now + greatest(tat - t.now, interval '0')
+        * %(factor)s - make_interval(secs => %(slack)s::float) end
+from (select {NOW} as now) t
+where schema_name = %(schema)s and queue = %(queue)s and (tat is not null or blocked_until is not null)
+"""  # noqa: S608 - made of constants
+
+
 def set_rules(tenant: TenantRef, queue: Queue) -> None:
     """Have the lane of `queue` follow its rules from the next claim on. Needs a transaction."""
-    said = _rules(queue)
+    said, own = _rules(queue), {"schema_name": tenant.schema_name, "queue": queue.name}
     with registry(savepoint=False):
+        before = Lane.objects.select_for_update(no_key=True).filter(**own).first() or Lane()
         Lane.objects.bulk_create(
-            [Lane(schema_name=tenant.schema_name, queue=queue.name, active=False, **said)],
+            [Lane(active=False, **own, **said)],
             update_conflicts=True,
             unique_fields=["schema_name", "queue"],
             update_fields=list(said),
         )
         # Whatever held them back may do so no longer; the next claim finds out.
-        own = {"schema_name": tenant.schema_name, "queue": queue.name}
         _rouse(Lane.objects.filter(**own), Lane.objects.filter(runner=said["runner"], paused=False))
         _rouse(Share.objects.filter(**own), Share.objects.filter(**own))
+        _carry("jobs_lane", own, (before.rate, said["rate"]), said["burst"])
+        _carry("jobs_share", own, (before.share_rate, said["share_rate"]), said["share_burst"])
+    if said["key_max_in_flight"] > before.key_max_in_flight:
+        after_commit(leases.release_stuck, (tenant.schema_name, queue.name))
 
 
 def _rouse(turns: QuerySet[Any], others: QuerySet[Any]) -> None:
-    """Let `turns` be asked again, unblocked. Those that slept begin where `others` are by now."""
+    """Let `turns` be asked again. Those that slept begin where `others` are by now."""
     now = others.filter(active=True).aggregate(least=Min("virtual_time"))["least"] or 0.0
     turns.filter(active=False).update(active=True, virtual_time=Greatest("virtual_time", Value(now)))
-    turns.update(blocked_until=None)
+
+
+def _carry(table: str, own: Mapping[str, str], rates: tuple[float | None, float | None], burst: int) -> None:
+    """Let what began under the rate before count under the one that is now, so that a change begins no new burst.
+
+    `rates` are seconds between two jobs, None without a limit.
+    """
+    before, now = rates
+    asked = {
+        "schema": own["schema_name"],
+        "queue": own["queue"],
+        "now": clock.held(),
+        "factor": now / before if now and before else None,
+        "slack": (burst - 1) * (now or 0),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_CARRIED.format(table=table), asked)
 
 
 def _rules(queue: Queue) -> dict[str, Any]:
     rate, share_rate = queue.rate, queue.rate_per_organization
     return {
         "runner": Runner.PLATFORM if queue.push_url else Runner.CLIENT,
+        "outgoing": bool(queue.push_url),
         "paused": queue.paused_at is not None,
         "weight": queue.weight,
         "lease_seconds": queue.lease_seconds,
@@ -55,8 +91,6 @@ def _rules(queue: Queue) -> dict[str, Any]:
         "burst": _burst(rate),
         "share_rate": _interval(share_rate),
         "share_burst": _burst(share_rate),
-        "tat": None,
-        "blocked_until": None,
     }
 
 

@@ -18,10 +18,11 @@ from django.db.models.functions import Least
 
 from apps.core import clock
 from apps.core.commits import after_commit
+from apps.jobs.claiming import SOFT
 from apps.jobs.inserting import insert
 from apps.jobs.registry import NOBODY, Dispatch, DispatchState
-from apps.jobs.turns import Place, wake
-from apps.tenancy.walls import current_schema, registry
+from apps.jobs.turns import Place, alone, wake
+from apps.tenancy.walls import current_schema, outside, registry
 
 #: A tenant ends, renews and gives back leases of its own; whoever stands outside of all goes by the tokens alone.
 #: The database's clock, unless ours is held.
@@ -33,8 +34,32 @@ with gone as (
     returning d.id, d.schema_name, d.queue, d.share, d.runner, d.concurrency_key
 )
 select g.id, g.schema_name, g.queue, g.share, g.runner, g.concurrency_key,
-    l.max_in_flight is not null or l.share_max_in_flight is not null
+    l.outgoing or l.max_in_flight is not null or l.share_max_in_flight is not null
 from gone g left join public.jobs_lane l using (schema_name, queue)
+"""
+_DROP = """
+with gone as (
+    delete from public.jobs_dispatch d where d.schema_name = %(schema)s and d.id = any(%(ids)s)
+    returning d.id, d.schema_name, d.queue, d.share, d.runner, d.concurrency_key, d.state
+)
+select g.id, g.schema_name, g.queue, g.share, g.runner, g.concurrency_key,
+    g.state = 'leased' and (l.outgoing or l.max_in_flight is not null or l.share_max_in_flight is not null)
+from gone g left join public.jobs_lane l using (schema_name, queue)
+"""
+_KEEP_LEASED = """
+update public.jobs_dispatch d set rank = x.rank, ends_at = x.ends_at
+from unnest(%(ids)s::uuid[], %(ranks)s::smallint[], %(ends)s::timestamptz[]) x(id, rank, ends_at)
+where d.id = x.id and d.schema_name = %(schema)s and d.state = 'leased'
+returning d.id
+"""
+_HOLD = """
+select d.id from public.jobs_dispatch d join unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) x(id, token) using (id)
+where d.token = x.token and d.schema_name = %(schema)s order by d.id for no key update of d
+"""
+_SENT = """
+update public.jobs_dispatch d set outgoing = false
+where d.id = %(id)s and d.token = %(token)s and d.schema_name = %(schema)s and d.outgoing
+returning d.id, d.schema_name, d.queue, d.share, d.runner, d.concurrency_key
 """
 _RENEW = f"""
 update public.jobs_dispatch set leased_until = {NOW} + make_interval(secs => %(seconds)s), touched_at = {NOW}
@@ -54,12 +79,13 @@ where d.id = x.id and d.token = x.token and %(schema)s in ('', d.schema_name)
 returning d.id, d.schema_name, d.queue, d.share, d.runner, d.concurrency_key
 """  # noqa: S608 - made of constants
 #: The share is locked first: whoever claims and holds a job back for its key has done so before this looks.
-_LOCK_SHARE = """
-select 1 from public.jobs_share
+_LOCK_SHARE = f"""
+select {SOFT} from public.jobs_share
 where schema_name = %(schema)s and queue = %(queue)s and share = %(share)s for no key update
-"""
+"""  # noqa: S608 - made of constants
+#: An array, which is made once: rows of a subquery with a limit could be chosen anew for each row that is looked at.
 _RELEASE_HELD = """
-update public.jobs_dispatch set state = 'ready' where id in (
+update public.jobs_dispatch set state = 'ready' where id = any(array(
     select d.id from public.jobs_dispatch d
     where d.state = 'held' and d.schema_name = %(schema)s and d.queue = %(queue)s and d.share = %(share)s
       and d.concurrency_key = %(key)s
@@ -69,8 +95,31 @@ update public.jobs_dispatch set state = 'ready' where id in (
         - (select count(*) from public.jobs_dispatch b
            where b.state = 'leased' and b.schema_name = %(schema)s and b.queue = %(queue)s
              and b.share = %(share)s and b.concurrency_key = %(key)s))
-    for update skip locked)
+    for update skip locked))
 """
+#: One key after the other that holds something back, of all places or of one.
+_STUCK = """
+with recursive keys as (
+    (select d.id, d.schema_name, d.queue, d.share, d.runner, d.concurrency_key from public.jobs_dispatch d
+     where d.state = 'held' and (d.schema_name, d.queue) >= (%(schema)s, %(queue)s)
+     order by d.schema_name, d.queue, d.share, d.concurrency_key limit 1)
+    union all
+    select n.* from keys k, lateral (
+        select d.id, d.schema_name, d.queue, d.share, d.runner, d.concurrency_key from public.jobs_dispatch d
+        where d.state = 'held' and (d.schema_name, d.queue, d.share, d.concurrency_key)
+            > (k.schema_name, k.queue, k.share, k.concurrency_key)
+        order by d.schema_name, d.queue, d.share, d.concurrency_key limit 1) n
+    where %(schema)s in ('', k.schema_name) and %(queue)s in ('', k.queue)
+)
+select k.* from keys k left join public.jobs_lane l using (schema_name, queue)
+where %(schema)s in ('', k.schema_name) and %(queue)s in ('', k.queue)
+  and coalesce(l.key_max_in_flight, 1) > (
+    select count(*) from public.jobs_dispatch b where b.state = 'leased' and b.schema_name = k.schema_name
+    and b.queue = k.queue and b.share = k.share and b.concurrency_key = k.concurrency_key)
+limit %(most)s
+"""
+#: How many keys are looked at for what is held back for nothing.
+_MOST_KEYS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +164,33 @@ def _wake_after_commit(rows: Sequence[Dispatch]) -> None:
 
 
 def put_again(rows: Sequence[Dispatch]) -> None:
-    """The same for jobs that went on before, of which there may be rows still: those are as said here now."""
-    drop([row.pk for row in rows])
-    put(rows)
+    """The same for jobs that went on before, of which there may be rows still: those are as said here now.
+
+    One that was claimed, and whose attempt has not begun, keeps its lease: its worker is about to begin it.
+    """
+    asked: dict[str, Any] = {
+        "schema": current_schema(),
+        "ids": [row.id for row in rows],
+        "ranks": [row.rank for row in rows],
+        "ends": [row.ends_at for row in rows],
+    }
+    with registry(savepoint=False), connection.cursor() as cursor:
+        cursor.execute(_KEEP_LEASED, asked)
+        kept = {row[0] for row in cursor.fetchall()}
+    anew = [row for row in rows if row.id not in kept]
+    drop([row.id for row in anew])
+    put(anew)
 
 
 def drop(ids: Collection[UUID]) -> None:
     """Delete the dispatch rows of jobs of the tenant that stands, whoever holds them."""
+    if not ids:
+        return
     asked: dict[str, Any] = {"schema": current_schema(), "ids": list(ids)}
     with registry(savepoint=False), connection.cursor() as cursor:
-        cursor.execute(
-            "delete from public.jobs_dispatch where schema_name = %(schema)s and id = any(%(ids)s)", asked
-        )
+        cursor.execute(_DROP, asked)
+        rows = cursor.fetchall()
+    _make_room([(_ended(row), bool(row[6])) for row in rows])
 
 
 def lock(ids: Collection[UUID]) -> None:
@@ -207,6 +271,25 @@ def hold(job_id: UUID, token: UUID) -> bool:
         return bool(held.values_list("pk"))
 
 
+def hold_all(held: Iterable[tuple[UUID, UUID]]) -> set[UUID]:
+    """The same for many, by id and token. Returns the ids of those that are not lost."""
+    rows = list(held)
+    columns = {"ids": [row[0] for row in rows], "tokens": [row[1] for row in rows]}
+    asked: dict[str, Any] = {**columns, "schema": current_schema()}
+    with registry(savepoint=False), connection.cursor() as cursor:
+        cursor.execute(_HOLD, asked)
+        return {row[0] for row in cursor.fetchall()}
+
+
+def sent(job_id: UUID, token: UUID) -> None:
+    """Note that a receiver took a job and goes on by itself: another one of its tenant may be on its way."""
+    asked: dict[str, Any] = {"id": job_id, "token": token, "schema": current_schema()}
+    with registry(savepoint=False), connection.cursor() as cursor:
+        cursor.execute(_SENT, asked)
+        rows = cursor.fetchall()
+    _make_room([(_ended(row), True) for row in rows])
+
+
 def withdraw(job_id: UUID) -> bool:
     """Delete the dispatch row of a job that no worker holds. False, and nothing done, when one does.
 
@@ -215,9 +298,13 @@ def withdraw(job_id: UUID) -> bool:
     own = _own([job_id])
     with registry(savepoint=False):
         row = own.select_for_update().first()
-        if row is not None and row.state != DispatchState.LEASED:
-            row.delete()
-    return row is None or row.state != DispatchState.LEASED
+    if row is None:
+        return True
+    if row.state == DispatchState.LEASED:
+        return False
+    # Others of its key may have waited for it: one that is ready is the next one.
+    drop([job_id])
+    return True
 
 
 def end_with_lease(job_id: UUID) -> None:
@@ -250,7 +337,20 @@ def release(rows: Sequence[Ended]) -> None:
     """Make jobs ready that were held back for the concurrency key of one of `rows`, and wake their places."""
     for place, key in dict.fromkeys((row.place, row.concurrency_key) for row in rows if row.concurrency_key):
         _release_held(place, key)
-    wake([(row.place, row.runner) for row in rows])
+    wake([(row.place, row.runner) for row in rows], room=True)
+
+
+def release_stuck(place: tuple[str, str] | None = None) -> int:
+    """Release what is held back for nothing any more, everywhere, or in a `place`: a schema and its queue.
+
+    Returns for how many keys that was. So it is where a process ended before it could, or a key may have more now.
+    """
+    schema_name, queue = place or ("", "")
+    with outside(), connection.cursor() as cursor:
+        cursor.execute(_STUCK, {"schema": schema_name, "queue": queue, "most": _MOST_KEYS})
+        rows = cursor.fetchall()
+    release([_ended(row) for row in rows])
+    return len(rows)
 
 
 def _release_held(place: Place, key: str) -> None:
@@ -259,6 +359,7 @@ def _release_held(place: Place, key: str) -> None:
         "queue": place.queue,
         "share": place.share,
         "key": key,
+        "alone": alone(),
     }
     with registry(), connection.cursor() as cursor:
         cursor.execute(_LOCK_SHARE, names)

@@ -130,6 +130,9 @@ class Job(Identified):
     schedule = models.ForeignKey("Schedule", null=True, on_delete=models.SET_NULL, related_name="jobs")
     system = models.BooleanField(default=False, help_text="The platform's own work")
     enqueued_by = models.JSONField(null=True, help_text="Snapshot of the actor")
+    standing = models.JSONField(
+        null=True, help_text="By which the actor is found again in whose name the platform's own work is done"
+    )
     request_id = models.CharField(max_length=80, blank=True)
     created_at = models.DateTimeField(default=clock.now)
     started_at = models.DateTimeField(null=True)
@@ -137,6 +140,8 @@ class Job(Identified):
 
     #: Whether another job waits for it, where it was asked.
     awaited: bool
+    #: How many seconds one attempt may take, by the job or else by its queue, where it was asked; None is no limit.
+    attempt_seconds: int | None
 
     objects: ClassVar[JobQuerySet] = JobQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -158,6 +163,11 @@ class Job(Identified):
                 condition=models.Q(finished_at__isnull=False),
             ),
             models.Index(fields=["parent"], name="jobs_job_parent", condition=models.Q(parent__isnull=False)),
+            models.Index(
+                fields=["id"],
+                name="jobs_job_standing",
+                condition=models.Q(standing__isnull=False, finished_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -234,8 +244,8 @@ class Step(models.Model):
                 condition=models.Q(on_job__isnull=False, done_at__isnull=True),
             ),
             models.Index(
-                fields=["event_type"],
-                name="jobs_step_event",
+                fields=["event_type", "event_subject"],
+                name="jobs_step_waiting",
                 condition=models.Q(kind="event", done_at__isnull=True),
             ),
         ]

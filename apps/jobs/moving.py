@@ -6,12 +6,15 @@ from collections.abc import Iterator, Sequence
 
 from apps.core import clock
 from apps.jobs import ending, lanes, leases
+from apps.jobs.firing import MENDING
 from apps.jobs.models import Job, Queue, Step
-from apps.jobs.registry import Dispatch, DispatchState
+from apps.jobs.registry import Dispatch, DispatchState, Lane, Share
 from apps.jobs.states import HELD, JobState, StepKind
 from apps.tenancy.models import Tenant
+from apps.tenancy.patrol import ask_for
 from apps.tenancy.transfer import contents
-from apps.tenancy.walls import enter
+from apps.tenancy.transfer.errors import RegistryTaken
+from apps.tenancy.walls import enter, outside, registry
 
 _AT_ONCE = 1000
 
@@ -19,13 +22,31 @@ _AT_ONCE = 1000
 def arrive(tenant: Tenant) -> None:
     """Let the jobs of a tenant go on that was imported; needs the transaction that puts it in service.
 
-    What ran when the archive was made has lost its worker: it is tried again as after any lease that is over.
+    What ran when the archive was made has lost its worker: it is tried again as after any lease that is over. What the
+    registry has left of a tenant that was dropped here before goes. Raises RegistryTaken for jobs with the ids of
+    another tenant's, which no archive has that was made by an export.
     """
+    _forget(tenant)
     with enter(tenant.ref):
         for queue in Queue.objects.all():
             lanes.set_rules(tenant.ref, queue)
         for jobs in _unfinished():
+            _require_new(jobs)
             leases.put(list(_rows(jobs)))
+        ask_for(MENDING)
+
+
+def _forget(tenant: Tenant) -> None:
+    with registry(savepoint=False):
+        for model in (Dispatch, Share, Lane):
+            model.objects.filter(schema_name=tenant.schema_name).delete()
+
+
+def _require_new(jobs: Sequence[Job]) -> None:
+    with outside():
+        taken = Dispatch.objects.filter(pk__in=[job.pk for job in jobs]).first()
+    if taken is not None:
+        raise RegistryTaken(f"{ending.shown(taken.pk)} waits in another tenant. {RegistryTaken.advice}")
 
 
 def _unfinished() -> Iterator[list[Job]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Count
 
+from apps.jobs import leases
 from apps.jobs.models import Job
 from apps.jobs.registry import Dispatch, Share
 from apps.orgs.models import Organization
@@ -21,5 +22,7 @@ def forget(organization: Organization) -> None:
     """Drop what the registry knows of `organization`, whose last jobs, the platform's own, go with it."""
     own = {"schema_name": current_schema(), "share": organization.pk}
     with registry(savepoint=False):
-        Dispatch.objects.filter(**own).delete()
+        gone = list(Dispatch.objects.filter(**own).values_list("id", flat=True))
+    leases.drop(gone)
+    with registry(savepoint=False):
         Share.objects.filter(**own).delete()

@@ -6,11 +6,11 @@ token of the lease: heartbeat, complete and fail are the same calls as those of 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from apps.core.actor import Actor
 from apps.core.ids import encode
 from apps.core.posting import Reply, post
 from apps.core.sealing import SealError
@@ -19,11 +19,12 @@ from apps.core.webhook_signing import SigningSecrets, signed_headers
 from apps.jobs import leases
 from apps.jobs import serializers as forms
 from apps.jobs.enqueuing import MOST_BYTES
+from apps.jobs.errors import LeaseLost
 from apps.jobs.models import Job, Queue
 from apps.jobs.running import Outcome
 from apps.jobs.states import AttemptState, JobState
 from apps.jobs.turns import Lease
-from apps.jobs.working import Claimed, failure
+from apps.jobs.working import Claimed, failure, renew
 from apps.tenancy.sealing import open_sealed, seal
 from apps.tenancy.walls import whole_tenant
 
@@ -35,7 +36,7 @@ _SPARE_BYTES = 4096
 _BUSY = frozenset({429, 503})
 
 
-def push(job: Job, lease: Lease, actor: Actor) -> Outcome | None:  # noqa: ARG001 - the worker's signature
+def push(job: Job, lease: Lease) -> Outcome | None:
     """Send a job to the URL of its queue; returns how the attempt ended, None when the receiver goes on by itself."""
     with whole_tenant():
         queue = Queue.objects.filter(name=job.queue).first()
@@ -51,14 +52,16 @@ def _sent(job: Job, lease: Lease, queue: Queue) -> Reply:
         headers = signed_headers(signing(queue), message, body)
     except SealError as refused:
         return Reply(0, 0, code="secret_unreadable", said=str(refused))
-    seconds = min(SECONDS, job.timeout_seconds or queue.timeout_seconds or SECONDS)
+    seconds = min(SECONDS, job.attempt_seconds or SECONDS)
     return post(queue.push_url, body, headers, seconds=seconds, max_bytes=MOST_BYTES + _SPARE_BYTES)
 
 
 def _meaning(job: Job, lease: Lease, queue: Queue, reply: Reply) -> Outcome | None:
     if reply.status == 202:
         # The time that the receiver took to say so is not taken from its lease.
-        leases.renew(job.pk, lease.token, queue.lease_seconds)
+        with suppress(LeaseLost):
+            renew(job, lease.token, queue.lease_seconds)
+            leases.sent(job.pk, lease.token)
         return None
     if reply.is_good:
         return _succeeded(job, lease, reply)

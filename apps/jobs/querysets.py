@@ -53,6 +53,18 @@ class JobQuerySet(models.QuerySet["Job"]):
             return self.none()
         return self.filter(organization_id=actor.organization.id)
 
+    def light(self) -> JobQuerySet:
+        """Without what may be large: for many at a time, and for whoever does not look at it."""
+        return self.defer("payload", "result")
+
+    def timed(self) -> JobQuerySet:
+        """With `attempt_seconds`: how long one attempt may take, by the job itself or else by its queue."""
+        from apps.jobs.models import Queue
+
+        rule = Queue.objects.filter(name=OuterRef("queue")).values("timeout_seconds")
+        named = {"attempt_seconds": Coalesce("timeout_seconds", Subquery(rule))}
+        return self.annotate(**named)
+
     def with_awaited(self) -> JobQuerySet:
         """With `awaited`: whether another job waits for it, as far as where one stands lets one see."""
         from apps.jobs.models import Step

@@ -52,6 +52,9 @@ class Dispatch(models.Model):
     token = models.UUIDField(null=True)
     leased_until = models.DateTimeField(null=True)
     touched_at = models.DateTimeField(null=True, help_text="When its worker last said something")
+    outgoing = models.BooleanField(
+        default=False, db_default=False, help_text="Leased to be sent to a receiver of the tenant's choice"
+    )
 
     class Meta:
         db_table = '"public"."jobs_dispatch"'
@@ -77,6 +80,22 @@ class Dispatch(models.Model):
             ),
             models.Index(
                 fields=["ends_at"], name="jobs_dispatch_ends", condition=models.Q(ends_at__isnull=False)
+            ),
+            # The same by tenant, so that none has to wait until all of another one's are done.
+            models.Index(
+                fields=["schema_name", "run_at"],
+                name="jobs_dispatch_due_of",
+                condition=models.Q(state="scheduled", run_at__isnull=False),
+            ),
+            models.Index(
+                fields=["schema_name", "ends_at"],
+                name="jobs_dispatch_ends_of",
+                condition=models.Q(ends_at__isnull=False),
+            ),
+            models.Index(
+                fields=["schema_name"],
+                name="jobs_dispatch_outgoing",
+                condition=models.Q(state="leased", outgoing=True),
             ),
         ]
 
@@ -111,6 +130,9 @@ class Lane(_Turn):
     queue = models.CharField(max_length=60)
     runner = models.CharField(max_length=10, choices=Runner)
     paused = models.BooleanField(default=False)
+    outgoing = models.BooleanField(
+        default=False, db_default=False, help_text="Its jobs wait for receivers of the tenant's choice"
+    )
     weight = models.PositiveIntegerField(default=1)
     lease_seconds = models.PositiveIntegerField(default=60)
     max_in_flight = models.PositiveIntegerField(null=True)

@@ -84,7 +84,7 @@ class Settled:
 def begin(leases: Sequence[Lease], worker: str) -> list[Job]:
     """Begin an attempt at each leased job of the tenant that stands; returns those that may run, in that order.
 
-    A job that ended meanwhile is left out.
+    A job that ended meanwhile is left out. Each says how long an attempt may take, as its `attempt_seconds`.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -98,7 +98,8 @@ def begin(leases: Sequence[Lease], worker: str) -> list[Job]:
             },
         )
     tokens = {lease.job_id: lease.token for lease in leases}
-    found = {job.pk: job for job in Job.objects.filter(pk__in=tokens, lease_token__in=list(tokens.values()))}
+    held = Job.objects.timed().filter(pk__in=tokens, lease_token__in=list(tokens.values()))
+    found = {job.pk: job for job in held}
     return [found[job_id] for job_id in tokens if job_id in found]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from apps.core.parameters import ListParameters
+from apps.core.longpoll import MOST_SECONDS
+from apps.core.parameters import ListParameters, Parameters
 from apps.core.serializers import (
     BooleanField,
     CharField,
@@ -66,7 +67,11 @@ class JobInput(StrictSerializer):
         default=None, allow_null=True, help_text="It is over then, whatever it does."
     )
     timeout_seconds = IntegerField(
-        min_value=1, max_value=_YEAR, default=None, allow_null=True, help_text="Of one attempt."
+        min_value=1,
+        max_value=_YEAR,
+        default=None,
+        allow_null=True,
+        help_text="Of one attempt; null: as the queue says.",
     )
     after = ListField(child=IdField("job"), required=False, help_text="It waits until these have succeeded.")
     parent = IdField(  # type: ignore[assignment]
@@ -133,13 +138,27 @@ class JobParameters(ListParameters):
     schedule = IdField("sch", required=False, help_text="Only those that this schedule enqueued.")
 
 
+class JobGetParameters(Parameters):
+    """Whether to wait for news."""
+
+    wait_seconds = IntegerField(
+        min_value=0,
+        max_value=MOST_SECONDS,
+        default=0,
+        help_text="How long to wait until it changes or is over; less where many wait.",
+    )
+
+
 class ClaimInput(StrictSerializer):
     """What a worker asks for."""
 
     limit = IntegerField(min_value=1, max_value=100, default=1)
     lease_seconds = IntegerField(min_value=1, max_value=_LONGEST_LEASE, required=False, help_text=_LEASE)
     wait_seconds = FloatField(
-        min_value=0, max_value=60, default=0, help_text="How long the call may wait for a job; 20 at most."
+        min_value=0,
+        max_value=60,
+        default=0,
+        help_text="How long the call may wait for a job: 20 at most, and less where many wait.",
     )
     worker = CharField(
         max_length=100, default="", allow_blank=True, help_text="What the worker calls itself."

@@ -107,7 +107,7 @@ def held(actor: Actor, pk: UUID, lease_token: str) -> Job:
     found = find_job(actor, pk)
     if not leases.hold(found.pk, token_of(lease_token)):
         raise LeaseLost(f"{job_id(found)} is {found.shown_state}. {LeaseLost.advice}")
-    return Job.objects.select_for_update(of=("self",)).get(pk=pk)
+    return Job.objects.light().select_for_update(of=("self",)).get(pk=pk)
 
 
 def _require_short(name: str) -> None:

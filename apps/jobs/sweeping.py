@@ -6,14 +6,15 @@ Any number of processes may sweep at once; rows that another one holds are left 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from apps.core import clock
 from apps.core.actor import TenantRef
@@ -21,45 +22,63 @@ from apps.jobs import ending, leases
 from apps.jobs.leases import NOW
 from apps.jobs.models import Attempt, Job
 from apps.jobs.registry import Dispatch, DispatchState
-from apps.jobs.running import Outcome
 from apps.jobs.states import AttemptState, JobState
-from apps.jobs.turns import Place, ring, ringing, wake
+from apps.jobs.turns import UNWOKEN, Place, ring, ringing, wake
 from apps.jobs.working import failure, settle
 from apps.tenancy.models import Tenant
 from apps.tenancy.walls import enter, outside, registry
 
 logger = logging.getLogger("packmule.jobs")
-BATCH = 1000
+#: How many at a time, how many of one tenant where many have some, and for how many seconds.
+BATCH, SLICE, SECONDS = 1000, 200, 1.0
 _IGNORED = {"type": "cancelled", "message": "Its worker went on until its lease was over."}
 _LOST = {"type": "lost", "message": "The worker did not renew its lease in time."}
 #: One look a second, whatever there is and however many tenants.
 _LOOK = f"""
 select exists (select from public.jobs_dispatch where state = 'scheduled' and run_at <= {NOW}),
     exists (select from public.jobs_dispatch where state = 'leased' and leased_until < {NOW}),
-    exists (select from public.jobs_dispatch where ends_at <= {NOW})
+    exists (select from public.jobs_dispatch where ends_at <= {NOW}),
+    exists (select from public.jobs_lane where runner = 'platform' and active and not paused
+            and coalesce(blocked_until <= {NOW}, true))
 """  # noqa: S608 - made of constants
 _RIPEN = f"""
 with due as (
-    select id from public.jobs_dispatch where state = 'scheduled' and run_at <= {NOW}
-    order by run_at limit {BATCH} for update skip locked
+    select id from public.jobs_dispatch
+    where state = 'scheduled' and run_at <= {NOW} {{of}}
+    order by run_at limit %(most)s for update skip locked
 ), ripe as (
     update public.jobs_dispatch d set state = 'ready' from due where d.id = due.id
     returning d.schema_name, d.queue, d.share, d.runner
 )
 select schema_name, queue, share, runner, count(*) from ripe group by 1, 2, 3, 4
 """  # noqa: S608 - made of constants
+#: The tenants in which something of a kind is due, one after the other.
+_TENANTS = f"""
+with recursive tenants as (
+    (select d.schema_name from public.jobs_dispatch d where {{kind}} order by d.schema_name limit 1)
+    union all
+    select n.schema_name from tenants t, lateral (
+        select d.schema_name from public.jobs_dispatch d where {{kind}} and d.schema_name > t.schema_name
+        order by d.schema_name limit 1) n
+)
+select t.schema_name from tenants t where exists (
+    select from public.jobs_dispatch d
+    where {{kind}} and d.schema_name = t.schema_name and d.{{column}} <= {NOW})
+"""  # noqa: S608 - made of constants
+#: One share after the other that has something ready: a flood of one hides no other.
 _ASLEEP = f"""
-select distinct d.schema_name, d.queue, d.share, d.runner from (
-    select * from public.jobs_dispatch order by id limit {BATCH}) d
-where d.state = 'ready' and not exists (
-    select from public.jobs_share s join public.jobs_lane l using (schema_name, queue)
-    where s.schema_name = d.schema_name and s.queue = d.queue and s.share = d.share and s.active and l.active)
-union
-select s.schema_name, s.queue, s.share, l.runner
-from public.jobs_share s join public.jobs_lane l using (schema_name, queue)
-where not (s.active and l.active) and exists (
-    select from public.jobs_dispatch d where d.state = 'ready'
-    and d.schema_name = s.schema_name and d.queue = s.queue and d.share = s.share)
+with recursive waiting as (
+    (select d.schema_name, d.queue, d.share, d.runner from public.jobs_dispatch d
+     where d.state = 'ready' order by d.schema_name, d.queue, d.share limit 1)
+    union all
+    select n.* from waiting w, lateral (
+        select d.schema_name, d.queue, d.share, d.runner from public.jobs_dispatch d
+        where d.state = 'ready' and (d.schema_name, d.queue, d.share) > (w.schema_name, w.queue, w.share)
+        order by d.schema_name, d.queue, d.share limit 1) n
+)
+select w.* from waiting w left join public.jobs_lane l using (schema_name, queue)
+left join public.jobs_share s using (schema_name, queue, share)
+where {UNWOKEN}
 limit {BATCH}
 """  # noqa: S608 - made of constants
 #: Workers that are at it anyway find the rest: as many as one of them claims are enough.
@@ -68,34 +87,51 @@ select count(*) from (
     select from public.jobs_lane l join public.jobs_dispatch d using (schema_name, queue)
     where l.runner = 'platform' and l.active and not l.paused and d.state = 'ready' limit 100) w
 """
-_STUCK = f"""
-select distinct on (h.schema_name, h.queue, h.share, h.concurrency_key)
-    h.id, h.schema_name, h.queue, h.share, h.runner, h.concurrency_key
-from public.jobs_dispatch h
-where h.state = 'held' and not exists (
-    select from public.jobs_dispatch b where b.state = 'leased' and b.schema_name = h.schema_name
-    and b.queue = h.queue and b.share = h.share and b.concurrency_key = h.concurrency_key)
-limit {BATCH}
-"""  # noqa: S608 - made of constants
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """Rows of one kind, which are due when the time in a column has come."""
+
+    kind: str
+    column: str
+    among: Q
+
+
+_LAPSED = _Due("d.state = 'leased'", "leased_until", Q(state=DispatchState.LEASED))
+_OVER = _Due("d.ends_at is not null", "ends_at", Q())
+_SCHEDULED = _Due(
+    "d.state = 'scheduled' and d.run_at is not null", "run_at", Q(state=DispatchState.SCHEDULED)
+)
 
 
 def sweep() -> int:
-    """Do what is due now; returns how much that was."""
-    ripe, lost, over = _look()
+    """Do what is due now; returns how much that was, and one more where workers of the platform may claim something.
+
+    That may be so because a rate lets the next one in, which nobody tells.
+    """
+    ripe, lost, over, claimable = (bool(found) for found in _asked(_LOOK)[0])
     done = (expire() if over else 0) + (lose() if lost else 0)
     # Last, since jobs that were lost are due at once.
-    return done + (ripen() if ripe or lost else 0)
-
-
-def _look() -> tuple[bool, bool, bool]:
-    rows = _asked(_LOOK)
-    return bool(rows[0][0]), bool(rows[0][1]), bool(rows[0][2])
+    return done + (ripen() if ripe or lost else 0) + claimable
 
 
 def ripen() -> int:
-    """Make scheduled jobs ready whose time has come, and wake their places."""
+    """Make scheduled jobs ready whose time has come, and wake their places.
+
+    As many as there are in a second, and where that is a flood, of one tenant after the other.
+    """
+    done = _ripen()
+    if done < BATCH:
+        return done
+    return done + _fairly(_tenants(_SCHEDULED), _ripen)
+
+
+def _ripen(schema_name: str | None = None) -> int:
+    most = SLICE if schema_name else BATCH
+    statement = _RIPEN.format(of="and schema_name = %(schema)s" if schema_name else "")
     with registry(), connection.cursor() as cursor:
-        cursor.execute(_RIPEN, {"now": clock.held()})
+        cursor.execute(statement, {"now": clock.held(), "schema": schema_name, "most": most})
         rows = cursor.fetchall()
     wake([(Place(*row[:3]), row[3]) for row in rows for _ in range(row[4])])
     return sum(row[4] for row in rows)
@@ -103,13 +139,12 @@ def ripen() -> int:
 
 def lose() -> int:
     """End the attempts of workers that said nothing for longer than their lease; the jobs are tried again."""
-    lapsed = Q(state=DispatchState.LEASED, leased_until__lt=clock.now())
-    return sum(_each_tenant(lapsed, _lose_in))
+    return _each_tenant(_LAPSED, _lose_in)
 
 
 def _lose_in(rows: list[Dispatch]) -> None:
     tokens = {row.pk: row.token for row in rows}
-    jobs = Job.objects.filter(pk__in=tokens)
+    jobs = Job.objects.light().filter(pk__in=tokens)
     outcomes = [
         failure(job, token, dict(_LOST), attempt=AttemptState.LOST)
         for job in jobs
@@ -122,44 +157,48 @@ def _lose_in(rows: list[Dispatch]) -> None:
 
 def expire() -> int:
     """End jobs whose time is over, whoever works on them."""
-    return sum(_each_tenant(Q(ends_at__lte=clock.now()), _expire_in))
+    return _each_tenant(_OVER, _expire_in)
 
 
 def _expire_in(rows: list[Dispatch]) -> None:
-    now = clock.now()
-    jobs = list(Job.objects.select_for_update(of=("self",)).filter(pk__in=[row.pk for row in rows]))
-    over = [job for job in jobs if (job.deadline_at and job.deadline_at <= now) or job.started_at is None]
-    cancelling = {job.pk for job in jobs if job not in over and job.state == JobState.CANCELLING}
+    ids = [row.pk for row in rows]
+    locked = Job.objects.light().select_for_update(of=("self",)).filter(pk__in=ids)
+    jobs = list(locked.order_by("id"))
+    over = [job for job in jobs if not job.is_over and _ends_as(job)]
     _end(over)
-    given_up = _cancel([row for row in rows if row.pk in cancelling])
+    # Of those that are gone, or were over before their worker began them, the rows alone are left.
+    left = [job for job in jobs if not job.is_over]
+    leases.drop(set(ids) - {job.pk for job in left})
     with registry(savepoint=False):
-        Dispatch.objects.filter(pk__in={row.pk for row in rows} - {job.pk for job in jobs}).delete()
-        for job in jobs:
-            if job not in over and job.pk not in given_up:
-                Dispatch.objects.filter(pk=job.pk).update(ends_at=job.deadline_at)
+        for job in left:
+            Dispatch.objects.filter(pk=job.pk).update(ends_at=ending.ends_at(job))
 
 
-def _cancel(rows: list[Dispatch]) -> set[UUID]:
-    """End jobs whose workers went on although they were cancelled. Returns their ids."""
-    outcomes = [
-        Outcome(row.pk, row.token, JobState.DEAD, AttemptState.CANCELLED, error=dict(_IGNORED))
-        for row in rows
-        if row.token
-    ]
-    return settle(None, outcomes)
+def _ends_as(job: Job) -> JobState | None:
+    """How a job ends whose row says that it is time; None when it is not. Who cancelled it came first."""
+    now = clock.now()
+    if job.state == JobState.CANCELLING:
+        return JobState.CANCELLED
+    ends_at = ending.ends_at(job)
+    return JobState.EXPIRED if ends_at is not None and ends_at <= now else None
 
 
 def _end(jobs: list[Job]) -> None:
-    now, ids = clock.now(), [job.pk for job in jobs]
+    now = clock.now()
     for job in jobs:
+        state = _ends_as(job)
         missed = "deadline_at" if job.deadline_at and job.deadline_at <= now else "expires_at"
-        job.state, job.finished_at, job.lease_token = JobState.EXPIRED, now, None
-        job.error = {"type": "expired", "message": f"Its {missed} has passed."}
-    with registry(savepoint=False):
-        Dispatch.objects.filter(pk__in=ids).delete()
-    Job.objects.bulk_update(jobs, ["state", "finished_at", "lease_token", "error"])
-    running = Attempt.objects.filter(job__in=ids, state=AttemptState.RUNNING)
-    running.update(state=AttemptState.EXPIRED, ended_at=now)
+        expired = {"type": "expired", "message": f"Its {missed} has passed."}
+        job.error = dict(_IGNORED) if state == JobState.CANCELLED else expired
+        job.state, job.finished_at, job.lease_token, job.worker = str(state), now, None, ""
+    if not jobs:
+        return
+    Job.objects.bulk_update(jobs, ["state", "finished_at", "lease_token", "worker", "error"])
+    for ended in (AttemptState.CANCELLED, AttemptState.EXPIRED):
+        ids = [job.pk for job in jobs if job.state == ended.value]
+        running = Attempt.objects.filter(job__in=ids, state=AttemptState.RUNNING)
+        said = {"error": dict(_IGNORED)} if ended == AttemptState.CANCELLED else {}
+        running.update(state=ended, ended_at=now, **said)
     ending.announce(None, jobs)
     ending.release_dependents(None, jobs)
 
@@ -171,9 +210,7 @@ def repair() -> int:
     """
     asleep = [(Place(*row[:3]), row[3]) for row in _asked(_ASLEEP)]
     wake(asleep)
-    held = [leases.Ended(row[0], Place(*row[1:4]), row[4], row[5]) for row in _asked(_STUCK)]
-    leases.release(held)
-    return len(asleep) + len(held) + _rung()
+    return len(asleep) + leases.release_stuck() + _rung()
 
 
 def _rung() -> int:
@@ -191,35 +228,64 @@ def _asked(statement: str) -> list[Any]:
         return list(cursor.fetchall())
 
 
-def _each_tenant(chosen: Q, work: Callable[[list[Dispatch]], None]) -> Iterator[int]:
-    """Do `work` with the dispatch rows that are `chosen`, tenant by tenant, each in a transaction that locks them."""
+def _tenants(due: _Due) -> list[str]:
+    """The schemas in which something is due."""
+    return [row[0] for row in _asked(_TENANTS.format(kind=due.kind, column=due.column))]
+
+
+def _each_tenant(due: _Due, work: Callable[[list[Dispatch]], None]) -> int:
+    """Do `work` with what is due, tenant by tenant, each time in a transaction that locks the rows."""
     with outside():
-        found = Dispatch.objects.filter(chosen).order_by("id").values_list("schema_name", "id")[:BATCH]
-        by_schema: defaultdict[str, list[UUID]] = defaultdict(list)
-        for schema_name, pk in found:
-            by_schema[schema_name].append(pk)
-    for schema_name, ids in by_schema.items():
-        try:
-            yield _worked(chosen & Q(pk__in=ids), schema_name, work)
-        except Exception:
-            # The next tenant has its turn; this one again at the next sweep.
-            logger.exception("%s: not swept", schema_name)
+        found = list(_chosen(due).values_list("schema_name", flat=True)[:BATCH])
+    schemas = list(set(found)) if len(found) < BATCH else _tenants(due)
+    return _fairly(schemas, lambda schema_name: _worked(due, schema_name, work))
 
 
-def _worked(chosen: Q, schema_name: str, work: Callable[[list[Dispatch]], None]) -> int:
-    with transaction.atomic(), _locked(chosen) as rows, _inside(schema_name) as tenant:
-        if tenant is None:
-            _drop(rows)
-        elif rows:
-            work(rows)
+def _fairly(schemas: list[str], work: Callable[[str], int]) -> int:
+    """Do a slice of `work` in each tenant, round after round while there is more, for some time at most.
+
+    The order is another one each time: where the time is over, none comes last again and again.
+    """
+    ends, done = time.monotonic() + SECONDS, 0
+    while schemas:
+        random.shuffle(schemas)
+        busy = []
+        for schema_name in schemas:
+            if time.monotonic() > ends:
+                return done
+            count = _surviving(schema_name, work)
+            done += count
+            if count == SLICE:
+                busy.append(schema_name)
+        schemas = busy
+    return done
+
+
+def _surviving(schema_name: str, work: Callable[[str], int]) -> int:
+    try:
+        return work(schema_name)
+    except Exception:
+        # The next tenant has its turn; this one again at the next sweep.
+        logger.exception("%s: not swept", schema_name)
+        return 0
+
+
+def _worked(due: _Due, schema_name: str, work: Callable[[list[Dispatch]], None]) -> int:
+    with transaction.atomic():
+        with registry(savepoint=False):
+            own = _chosen(due).filter(schema_name=schema_name).select_for_update(skip_locked=True)
+            rows = list(own[:SLICE])
+        with _inside(schema_name) as tenant:
+            if tenant is None:
+                _drop(rows)
+            elif rows:
+                work(rows)
         return len(rows)
 
 
-@contextmanager
-def _locked(chosen: Q) -> Iterator[list[Dispatch]]:
-    with registry(savepoint=False):
-        rows = list(Dispatch.objects.select_for_update(skip_locked=True).filter(chosen).order_by("id"))
-    yield rows
+def _chosen(due: _Due) -> QuerySet[Dispatch]:
+    """Rows that are due, those that have been for longest first."""
+    return Dispatch.objects.filter(due.among, **{f"{due.column}__lte": clock.now()}).order_by(due.column)
 
 
 @contextmanager

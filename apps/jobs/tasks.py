@@ -1,20 +1,25 @@
 """Work of the platform itself, done by its own workers: functions of this project that are declared as tasks.
 
 A task gets a `Run`: the job, and an actor that stands in the job's tenant and organization. There is no way to call
-one without. What it returns becomes the job's result; what it raises ends the attempt, `Final` the job.
+one without. That is whoever enqueued the job, with the rights that they have when it runs, or the platform itself.
+What it returns becomes the job's result; what it raises ends the attempt, `NeverAgain` the job.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
+from apps.apikeys.standing import NoLonger, acting_again, standing_of
 from apps.core import clock
-from apps.core.actor import Actor
+from apps.core.actor import Actor, Call, Edge, OrganizationRef, PrincipalKind, TenantRef, system_actor
 from apps.core.ids import uuid7
+from apps.core.problems import Problem
 from apps.jobs import leases, turns
 from apps.jobs.actors import snapshot_of
 from apps.jobs.ending import dispatch_of, share_by
@@ -59,7 +64,8 @@ class Task:
     """A declared function. `kind` and `queue` are those of its jobs; `retry` is their backoff.
 
     `most_at_once` are in flight in one tenant. Jobs of a queue have turns by organization, or by what `share` makes of
-    a payload, of which `most_per_share` are in flight; None is no limit.
+    a payload, of which `most_per_share` are in flight; None is no limit. `outgoing` ones wait for receivers of the
+    tenant's choice.
     """
 
     kind: str
@@ -71,6 +77,7 @@ class Task:
     share: Callable[[Any], UUID] | None = None
     most_at_once: int | None = None
     most_per_share: int | None = None
+    outgoing: bool = False
 
     def enqueue(
         self,
@@ -82,6 +89,9 @@ class Task:
         job_id: UUID | None = None,
     ) -> Job:
         """Enqueue one job of this task in the tenant that stands; needs a transaction.
+
+        It is done in the name of `actor`, within what they may do then; None is the platform itself, which may do all.
+        Raises what `standing_of` does. Without `organization_id` it is of the actor's organization.
 
         With `job_id`, a job that was there under that id already is left as it is, and is not enqueued again.
         """
@@ -96,11 +106,12 @@ class Task:
         job_id: UUID | None = None,
     ) -> list[Job]:
         """Enqueue a job for each pair of payload and organization, with two statements however many there are."""
+        standing, place = _kept_of(actor), actor.organization.id if actor and actor.organization else None
         later = run_at is not None and run_at > clock.now()
         jobs = [
             Job(
                 id=job_id or uuid7(),
-                organization_id=organization_id,
+                organization_id=organization_id or place,
                 queue=self.queue,
                 kind=self.kind,
                 payload=payload,
@@ -111,6 +122,7 @@ class Task:
                 timeout_seconds=self.timeout_seconds,
                 system=True,
                 enqueued_by=snapshot_of(actor) if actor else None,
+                standing=standing,
                 request_id=actor.call.request_id if actor else "",
                 created_at=clock.now(),
             )
@@ -139,8 +151,9 @@ def task(kind: str, *, queue: str, **rules: Any) -> Callable[[Callable[[Run], An
         made = _tasks[kind] = Task(kind, queue, function, **rules)
         if made.share is not None:
             share_by(kind, made.share)
-        if made.most_at_once is not None or made.most_per_share is not None:
-            turns.limit(queue, most=made.most_at_once, most_of_share=made.most_per_share)
+        if made.outgoing or made.most_at_once is not None or made.most_per_share is not None:
+            most, of_share = made.most_at_once, made.most_per_share
+            turns.limit(queue, most=most, most_of_share=of_share, outgoing=made.outgoing)
         return made
 
     return declare
@@ -149,3 +162,52 @@ def task(kind: str, *, queue: str, **rules: Any) -> Callable[[Callable[[Run], An
 def find_task(kind: str) -> Task | None:
     """The task of that kind; None when nothing declares it, or not any more."""
     return _tasks.get(kind)
+
+
+def _kept_of(actor: Actor | None) -> dict[str, Any] | None:
+    """What a job keeps of the actor in whose name it is done; None for the platform itself."""
+    if actor is None or actor.is_system:
+        return None
+    standing = standing_of(actor)
+    return {"who": standing.document, "marks": standing.marks}
+
+
+def actor_of(job: Job, tenant: TenantRef) -> Actor:
+    """Who acts in a job of the platform: whoever enqueued it, as they stand now, or the platform; in that very call.
+
+    Raises NeverAgain when nobody acts in that name any more, and AgainLater when they may not for now.
+    """
+    call = Call(request_id=job.request_id, edge=Edge.WORKER)
+    actor = system_actor(tenant, call) if _is_platforms(job) else _again(job, tenant, call)
+    if actor.organization is not None or job.organization_id is None:
+        return actor
+    return replace(actor, organization=OrganizationRef(job.organization_id, ""))
+
+
+def _is_platforms(job: Job) -> bool:
+    return job.enqueued_by is None or job.enqueued_by["kind"] == PrincipalKind.SYSTEM.value
+
+
+def _again(job: Job, tenant: TenantRef, call: Call) -> Actor:
+    if not job.standing:
+        raise NeverAgain("Whoever enqueued it, or what they did so through, is gone.")
+    try:
+        return acting_again(job.standing["who"], job.standing["marks"], tenant, call)
+    except NoLonger as ended:
+        raise NeverAgain(str(ended)) from ended
+    except Problem as passing:
+        raise AgainLater(str(passing)) from passing
+
+
+def end_those_through(marks: Collection[UUID], which: Q) -> None:
+    """Have nobody stand behind jobs any more that were enqueued through one of `marks`, of those that `which` finds.
+
+    They are in the tenant that stands, and fail for good when they run next.
+    """
+    behind = Q(pk__in=[])
+    for mark in marks:
+        behind |= Q(standing__marks__contains=[str(mark)])
+    with whole_tenant():
+        found = Job.objects.filter(which, behind, standing__isnull=False, finished_at__isnull=True)
+        ids = list(found.select_for_update(of=("self",)).order_by("id").values_list("pk", flat=True))
+        Job.objects.filter(pk__in=ids).update(standing={})

@@ -8,17 +8,20 @@ missed. Locks are taken in one order: lane, share, dispatch rows.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 
 from apps.core import clock
 from apps.core.ids import uuid7
-from apps.jobs.registry import Runner
+from apps.jobs.claiming import CLAIM_ANY, CLAIM_THAT, LANE_LEASED, NOW, SET_ASIDE, SHARE_LEASED, SOFT
+from apps.jobs.registry import NOBODY, Runner
 from apps.tenancy.walls import outside, registry, registry_statement
 
 #: Told when something was woken; whoever listens looks again.
@@ -65,86 +68,8 @@ def register_ringer(ringer: Callable[[int], None]) -> None:
         _ringers.append(ringer)
 
 
-_NOW = "(select coalesce(%(now)s::timestamptz, clock_timestamp()))"
-_FREE = "coalesce({turn}.blocked_until <= " + _NOW + ", true)"
-#: How many more the rate limit lets through now; GCRA with the burst as its tolerance.
-_BY_RATE = (
-    "case when {rate} is null then %(limit)s else {burst} - "
-    "ceil(greatest(extract(epoch from {turn}.tat - " + _NOW + "), 0) / {rate}) end"
-)
-_ANY_LANE = f"""
-    select l.* from public.jobs_lane l
-    where l.runner = 'platform' and l.active and not l.paused and {_FREE.format(turn="l")}
-    order by l.virtual_time limit 1 for no key update skip locked"""  # noqa: S608 - made of constants
-_THAT_LANE = f"""
-    select l.* from public.jobs_lane l
-    where l.schema_name = %(schema)s and l.queue = %(queue)s and l.runner = 'client' and not l.paused
-      and {_FREE.format(turn="l")}
-    for no key update"""  # noqa: S608 - made of constants
-_LEASED = """(select count(*) from public.jobs_dispatch b
-        where b.state = 'leased' and b.schema_name = {turn}.schema_name and b.queue = {turn}.queue{more})"""
-_CLAIM = """
-with lane as materialized ({lane}
-), share as materialized (
-    select s.* from lane l join public.jobs_share s using (schema_name, queue)
-    where s.active and {share_free} and (%(share)s::uuid is null or s.share = %(share)s)
-    order by s.virtual_time limit 1 for no key update of s
-), room as materialized (
-    select least(
-        %(limit)s,
-        {lane_rate}, {share_rate},
-        l.max_in_flight - {lane_leased},
-        l.share_max_in_flight - {share_leased}
-    ) as free from lane l, share s
-), ready as materialized (
-    select d.id, d.concurrency_key, d.rank from share s join public.jobs_dispatch d using (schema_name, queue, share)
-    where d.state = 'ready'
-    order by d.rank, d.id limit greatest((select free from room), 0) for update of d skip locked
-), judged as materialized (
-    select r.id, r.concurrency_key = '' or l.key_max_in_flight >= {key_leased}
-        + row_number() over (partition by r.concurrency_key order by r.rank, r.id) as fits
-    from ready r, share s, lane l
-), taken as (
-    update public.jobs_dispatch d set state = 'leased', token = gen_random_uuid(), touched_at = {now},
-        leased_until = {now} + make_interval(secs => coalesce(%(seconds)s, l.lease_seconds))
-    from judged j, lane l where d.id = j.id and j.fits
-    returning d.id, d.token, d.leased_until, d.rank
-), held as (
-    update public.jobs_dispatch d set state = 'held' from judged j where d.id = j.id and not j.fits
-    returning 1
-), share_served as (
-    update public.jobs_share s set virtual_time = s.virtual_time + n.n, tat = case when l.share_rate is not null
-            then greatest(s.tat, {now}) + make_interval(secs => n.n * l.share_rate) end,
-        blocked_until = case when l.share_rate is not null
-            then greatest(s.tat, {now}) + make_interval(secs => (n.n - l.share_burst + 1) * l.share_rate) end
-    from share p, lane l, (select count(*) as n from taken) n where s.id = p.id and n.n > 0
-), lane_served as (
-    update public.jobs_lane l set virtual_time = l.virtual_time + n.n / p.weight::float,
-        tat = case when p.rate is not null
-            then greatest(l.tat, {now}) + make_interval(secs => n.n * p.rate) end,
-        blocked_until = case when p.rate is not null
-            then greatest(l.tat, {now}) + make_interval(secs => (n.n - p.burst + 1) * p.rate) end
-    from lane p, (select count(*) as n from taken) n where l.id = p.id and n.n > 0
-)
-select l.id, l.schema_name, l.queue, s.id, s.share, t.id, t.token, t.leased_until, (select count(*) from held)
-from lane l left join share s on true left join taken t on true order by t.rank, t.id
-"""
-_PARTS = {
-    "now": _NOW,
-    "share_free": _FREE.format(turn="s"),
-    "lane_rate": _BY_RATE.format(turn="l", rate="l.rate", burst="l.burst"),
-    "share_rate": _BY_RATE.format(turn="s", rate="l.share_rate", burst="l.share_burst"),
-    "lane_leased": _LEASED.format(turn="l", more=""),
-    "share_leased": _LEASED.format(turn="s", more=" and b.share = s.share"),
-    "key_leased": _LEASED.format(
-        turn="s", more=" and b.share = s.share and b.concurrency_key = r.concurrency_key"
-    ),
-}
-_CLAIM_ANY = _CLAIM.format(lane=_ANY_LANE, **_PARTS)
-_CLAIM_THAT = _CLAIM.format(lane=_THAT_LANE, **_PARTS)
-
 #: A share that sleeps begins again where the others are: time that it did not use it cannot use up later.
-_WAKE = """
+_WAKE = f"""
 with lane as (
     update public.jobs_lane l set active = true, virtual_time = greatest(l.virtual_time, coalesce((
         select min(o.virtual_time) from public.jobs_lane o
@@ -162,16 +87,20 @@ with lane as (
       and (select count(*) from lane) >= 0
     returning 1
 )
-select (select pg_notify(%(channel)s, runner || ' ' || %(schema)s || ' ' || %(queue)s) is null from lane),
+select (
+        select pg_notify(%(channel)s, l.runner || ' ' || %(schema)s || ' ' || %(queue)s) is null
+        from public.jobs_lane l where l.schema_name = %(schema)s and l.queue = %(queue)s
+        and (exists (select from lane) or (%(room)s and l.outgoing))),
     (select count(*) from share),
     exists (select from public.jobs_share
             where schema_name = %(schema)s and queue = %(queue)s and share = %(share)s),
-    (select runner from public.jobs_lane where schema_name = %(schema)s and queue = %(queue)s)
-"""
+    (select runner from public.jobs_lane where schema_name = %(schema)s and queue = %(queue)s), (select {SOFT})
+"""  # noqa: S608 - made of constants
 _FOUND_LANE = """
 insert into public.jobs_lane (id, schema_name, queue, runner, active, virtual_time, paused, weight, lease_seconds,
-    max_in_flight, share_max_in_flight, key_max_in_flight, burst, share_burst)
-values (%(lane)s, %(schema)s, %(queue)s, %(runner)s, false, 0, false, 1, 60, %(most)s, %(most_of_share)s, 1, 1, 1)
+    max_in_flight, share_max_in_flight, key_max_in_flight, burst, share_burst, outgoing)
+values (%(lane)s, %(schema)s, %(queue)s, %(runner)s, false, 0, false, 1, 60, %(most)s, %(most_of_share)s, 1, 1, 1,
+    %(outgoing)s)
 on conflict (schema_name, queue) do nothing
 """
 _FOUND_SHARE = """
@@ -179,25 +108,43 @@ insert into public.jobs_share (id, schema_name, queue, share, active, virtual_ti
 values (%(id)s, %(schema)s, %(queue)s, %(share)s, false, 0)
 on conflict (schema_name, queue, share) do nothing
 """
-#: Of the first thousand only: with more than that in it, a queue is not asleep.
-_ASLEEP = """
-select d.share, d.runner from (
-    select share, runner from public.jobs_dispatch
-    where state = 'ready' and schema_name = %(schema)s and queue = %(queue)s
-      and (%(share)s::uuid is null or share = %(share)s)
-    limit 1000) d
-where not exists (
-    select from public.jobs_lane l join public.jobs_share s using (schema_name, queue)
-    where l.schema_name = %(schema)s and l.queue = %(queue)s and s.share = d.share and l.active and s.active)
+#: A lane `l` or share `s` that sleeps, or is none, and may have more in flight.
+UNWOKEN = f"""not coalesce(l.active and s.active, false)
+  and (l.max_in_flight is null or l.max_in_flight > {LANE_LEASED})
+  and (l.share_max_in_flight is null or s.share is null or l.share_max_in_flight > {SHARE_LEASED})"""
+#: One share after the other that has something ready, until one sleeps in spite of it that may have more.
+_ASLEEP = f"""
+with recursive waiting as (
+    (select d.share, d.runner from public.jobs_dispatch d
+     where d.state = 'ready' and d.schema_name = %(schema)s and d.queue = %(queue)s
+       and d.share >= coalesce(%(share)s::uuid, %(nobody)s) order by d.share limit 1)
+    union all
+    select n.share, n.runner from waiting w, lateral (
+        select d.share, d.runner from public.jobs_dispatch d
+        where d.state = 'ready' and d.schema_name = %(schema)s and d.queue = %(queue)s and d.share > w.share
+          and %(share)s::uuid is null order by d.share limit 1) n
+)
+select w.share, w.runner from waiting w
+left join public.jobs_lane l on l.schema_name = %(schema)s and l.queue = %(queue)s
+left join public.jobs_share s on s.schema_name = %(schema)s and s.queue = %(queue)s and s.share = w.share
+where {UNWOKEN} and (%(share)s::uuid is null or w.share = %(share)s)
 limit 1
-"""
-_LOCK_LANE = "select 1 from public.jobs_lane where id = %(lane)s for no key update"
+"""  # noqa: S608 - made of constants
+#: Whether a claim from one queue may find something. It locks and writes nothing.
+_PROMISING = f"""
+select exists (
+    select from public.jobs_lane l join public.jobs_share s using (schema_name, queue)
+    where l.schema_name = %(schema)s and l.queue = %(queue)s and l.active and not l.paused and s.active
+      and (%(share)s::uuid is null or s.share = %(share)s)
+      and coalesce(greatest(l.blocked_until, s.blocked_until) <= {NOW}, true))
+"""  # noqa: S608 - made of constants
+_LOCK_LANE = f"select {SOFT} from public.jobs_lane where id = %(lane)s for no key update"  # noqa: S608
 _LOCK_SHARE = "select 1 from public.jobs_share where id = %(share)s for no key update"
 _SETTLE_SHARE = f"""
 update public.jobs_share s set active = exists (
         select from public.jobs_dispatch d
         where d.schema_name = s.schema_name and d.queue = s.queue and d.share = s.share and d.state = 'ready'
-    ) and coalesce(l.share_max_in_flight > {_PARTS["share_leased"]}, true)
+    ) and coalesce(l.share_max_in_flight > {SHARE_LEASED}, true)
 from public.jobs_lane l where s.id = %(share)s and l.id = %(lane)s
 returning s.active
 """  # noqa: S608 - made of constants
@@ -205,7 +152,7 @@ _SETTLE_LANE = f"""
 update public.jobs_lane l set
     active = exists (select from public.jobs_share s
                      where s.schema_name = l.schema_name and s.queue = l.queue and s.active)
-        and coalesce(l.max_in_flight > {_PARTS["lane_leased"]}, true),
+        and coalesce(l.max_in_flight > {LANE_LEASED}, true),
     blocked_until = nullif(greatest(l.blocked_until, (
         select min(coalesce(s.blocked_until, '-infinity')) from public.jobs_share s
         where s.schema_name = l.schema_name and s.queue = l.queue and s.active)), '-infinity')
@@ -213,8 +160,10 @@ where l.id = %(lane)s
 """  # noqa: S608 - made of constants
 
 
-_NO_LIMITS: dict[str, int | None] = {"most": None, "most_of_share": None}
-_limits: dict[str, dict[str, int | None]] = {}
+#: Looks of one claim that goes from share to share, and seconds between two thorough ones of whoever waits.
+_LOOKS, _THOROUGH = 10, 2.0
+_NO_LIMITS: dict[str, Any] = {"most": None, "most_of_share": None, "outgoing": False}
+_limits: dict[str, dict[str, Any]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,12 +183,15 @@ def claim(limit: int) -> tuple[list[Lease], bool]:
 
     When there was one and nothing in it, it was put to rest, and the next one may be asked.
     """
-    look = _claim(_CLAIM_ANY, {"limit": limit, "share": None, "seconds": None})
+    look = _claim(CLAIM_ANY, {"limit": limit, "share": None, "seconds": None})
     return look.leases, look.lane
 
 
 def claim_from(wish: Wish, limit: int) -> list[Lease]:
-    """Lease up to `limit` jobs of one queue of the product's own workers, from one share or from several of them."""
+    """Lease up to `limit` jobs of one queue of the product's own workers, from one share or from several of them.
+
+    It may find less than there is: after some looks it ends, so that no claim takes seconds.
+    """
     asked = {
         "schema": wish.schema_name, "queue": wish.queue, "share": wish.share, "seconds": wish.seconds,
     }  # fmt: skip
@@ -250,18 +202,44 @@ def claim_from(wish: Wish, limit: int) -> list[Lease]:
 def _from_shares(asked: dict[str, Any], limit: int) -> list[Lease]:
     """One share after the other, the fairest first, until there is enough or nothing."""
     found: list[Lease] = []
-    while len(found) < limit:
-        look = _claim(_CLAIM_THAT, asked | {"limit": limit - len(found)})
+    for _ in range(_LOOKS):
+        look = _claim(CLAIM_THAT, asked | {"limit": limit - len(found)})
         found += look.leases
-        if not look.more:
+        if not look.more or len(found) >= limit:
             break
     return found
+
+
+class Search:
+    """What whoever waits for jobs calls again and again: it claims, or sees with one light statement that it need not.
+
+    Every two seconds it looks thoroughly, in case that nobody woke what is there.
+    """
+
+    def __init__(self, wish: Wish, limit: int) -> None:
+        self._wish, self._limit = wish, limit
+        self._thorough = 0.0
+
+    def __call__(self) -> list[Lease]:
+        """Jobs, or none this time."""
+        now = time.monotonic()
+        if now < self._thorough and not _promising(self._wish):
+            return []
+        self._thorough = now + _THOROUGH
+        return claim_from(self._wish, self._limit)
+
+
+def _promising(wish: Wish) -> bool:
+    asked = {"schema": wish.schema_name, "queue": wish.queue, "share": wish.share, "now": clock.held()}
+    with outside(), connection.cursor() as cursor:
+        cursor.execute(_PROMISING, asked)
+        return bool(cursor.fetchone()[0])
 
 
 def _roused(asked: dict[str, Any]) -> bool:
     """Wake what sleeps although there is something in it: whoever enqueued it ended before it could do so."""
     with outside(), connection.cursor() as cursor:
-        cursor.execute(_ASLEEP, asked)
+        cursor.execute(_ASLEEP, asked | {"nobody": NOBODY})
         row = cursor.fetchone()
     if row is None:
         return False
@@ -270,19 +248,28 @@ def _roused(asked: dict[str, Any]) -> bool:
 
 
 def _claim(statement: str, asked: dict[str, Any]) -> _Look:
+    said = {"now": clock.held(), "alone": alone(), "outgoing": settings.PACKMULE_OUTGOING_AT_ONCE}
     with registry_statement(), connection.cursor() as cursor:
-        cursor.execute(statement, asked | {"now": clock.held()})
+        cursor.execute(statement, asked | said)
         rows = cursor.fetchall()
     if not rows:
         return _Look([])
+    if rows[0][8]:
+        _set_aside(rows[0][3])
     if rows[0][5] is not None or rows[0][8]:
         leases = [_lease(row[:8]) for row in rows if row[5] is not None]
         return _Look(leases, lane=True, more=True)
     lane, share = rows[0][0], rows[0][3]
-    if share is None and statement is _CLAIM_THAT:
+    if share is None and statement is CLAIM_THAT:
         # Nobody is kept from another lane by this one, so that it need not be put to rest.
         return _Look([], lane=True)
     return _Look([], lane=True, more=_settled(lane, share) and share is not None)
+
+
+def _set_aside(share: UUID) -> None:
+    """Keep what waits for others of its key out of the way of the next claims, many at a time."""
+    with registry_statement(), connection.cursor() as cursor:
+        cursor.execute(SET_ASIDE, {"share": share})
 
 
 def _lease(row: Sequence[Any]) -> Lease:
@@ -301,7 +288,7 @@ def _settled(lane: UUID, share: UUID | None) -> bool:
 
 def _share_active(lane: UUID, share: UUID | None) -> bool:
     """Write down whether there is something to claim, and say so. It is locked first, so that the look is new."""
-    names = {"lane": lane, "share": share}
+    names = {"lane": lane, "share": share, "alone": alone()}
     active = False
     with registry(), connection.cursor() as cursor:
         cursor.execute(_LOCK_LANE, names)
@@ -313,15 +300,26 @@ def _share_active(lane: UUID, share: UUID | None) -> bool:
     return active
 
 
-def limit(queue: str, *, most: int | None, most_of_share: int | None) -> None:
-    """Let every tenant's lane of `queue`, which is one of the platform's own, begin with these limits in flight."""
-    _limits[queue] = {"most": most, "most_of_share": most_of_share}
+def limit(queue: str, *, most: int | None, most_of_share: int | None, outgoing: bool = False) -> None:
+    """Let every tenant's lane of `queue`, which is one of the platform's own, begin with these limits in flight.
+
+    `outgoing` says that its jobs wait for receivers of the tenant's choice.
+    """
+    _limits[queue] = {"most": most, "most_of_share": most_of_share, "outgoing": outgoing}
 
 
-def wake(places: Sequence[tuple[Place, str]]) -> None:
-    """Say that there is something to claim in `places`, one for each job, with its Runner. Call it after the commit."""
+def alone() -> bool:
+    """True where a statement is a transaction of its own."""
+    return not connection.in_atomic_block
+
+
+def wake(places: Sequence[tuple[Place, str]], *, room: bool = False) -> None:
+    """Say that there is something to claim in `places`, one for each job, with its Runner. Call it after the commit.
+
+    `room` says that something ended there: its tenant may have more on its way to receivers, from whatever queue.
+    """
     # Whether the platform runs a queue may have changed since the rows were made: the lane says it.
-    runners = {place: _wake(place, runner) for place, runner in dict.fromkeys(places)}
+    runners = {place: _wake(place, runner, room) for place, runner in dict.fromkeys(places)}
     ring(sum(runners[place] == Runner.PLATFORM for place, _ in places))
 
 
@@ -337,16 +335,16 @@ def ring(times: int) -> None:
             ringer(times)
 
 
-def _wake(place: Place, runner: str) -> str:
+def _wake(place: Place, runner: str, room: bool = False) -> str:
     """Wake one place, which is founded for `runner` where there is none; returns who takes jobs out of it."""
     names = {
-        "schema": place.schema_name, "queue": place.queue, "share": place.share,
+        "schema": place.schema_name, "queue": place.queue, "share": place.share, "room": room, "alone": alone(),
         "runner": Runner(runner).value, "channel": CHANNEL, "lane": uuid7(), "id": uuid7(),
         **_limits.get(place.queue, _NO_LIMITS),
     }  # fmt: skip
-    with registry(), connection.cursor() as cursor:
+    with registry_statement(), connection.cursor() as cursor:
         cursor.execute(_WAKE, names)
-        _, _, there, found = cursor.fetchone() or (None, 0, False, None)
+        _, _, there, found, _ = cursor.fetchone() or (None, 0, False, None, None)
         if not there:
             cursor.execute(_FOUND_LANE, names)
             cursor.execute(_FOUND_SHARE, names)

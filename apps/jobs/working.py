@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -66,9 +66,8 @@ def _leased(
         share=actor.organization.id if actor.organization else None,
         seconds=lease_seconds,
     )
-    found = longpoll.await_found(
-        lambda: turns.claim_from(wish, limit), bool, seconds=wait_seconds, pause=_PAUSE
-    )
+    search = turns.Search(wish, limit)
+    found = longpoll.await_found(search, bool, seconds=wait_seconds, pause=_PAUSE)
     unused = list(found)
     try:
         yield unused
@@ -117,7 +116,7 @@ def claim_jobs(
 
 def _within_timeout(job: Job, lease: turns.Lease) -> turns.Lease:
     """The lease, no longer than one attempt at the job may take."""
-    limit = job.timeout_seconds
+    limit = job.attempt_seconds
     if limit is None or lease.until <= clock.now() + timedelta(seconds=limit):
         return lease
     until = leases.renew(lease.job_id, lease.token, limit)
@@ -125,13 +124,16 @@ def _within_timeout(job: Job, lease: turns.Lease) -> turns.Lease:
 
 
 def begun(held: list[turns.Lease], worker: str) -> list[Job]:
-    """Begin an attempt at each of the leased jobs; a job that ended meanwhile is left out, and its lease with it."""
-    jobs = running.begin(held, worker)
-    over = {lease.job_id: lease.token for lease in held}
-    for job in jobs:
-        del over[job.pk]
-    if over:
-        leases.end(over.items())
+    """Begin an attempt at each of the leased jobs; a job that ended meanwhile is left out, and its lease with it.
+
+    So is one whose lease is lost by now: whoever claimed it may have stood still for longer than that.
+    """
+    tokens = {lease.job_id: lease.token for lease in held}
+    with transaction.atomic():
+        kept = leases.hold_all(tokens.items())
+        jobs = running.begin([lease for lease in held if lease.job_id in kept], worker)
+        if over := kept - {job.pk for job in jobs}:
+            leases.end((job_id, tokens[job_id]) for job_id in over)
     return jobs
 
 
@@ -156,24 +158,32 @@ def heartbeat(
     """Renew a lease, and say how far the job is. The answer's `cancel` says that it is to be given up."""
     job = _found(actor, job_id)
     token = token_of(lease_token)
-    seconds = lease_seconds or lease_of(job.queue)
-    until = leases.renew(job.pk, token, min(seconds, _seconds_left(job, token)))
-    if until is None:
-        raise LeaseLost(f"{encode('job', job.pk)} is {job.shown_state}. {LeaseLost.advice}")
+    until = renew(job, token, lease_seconds or lease_of(job.queue))
     _say(job, token, progress, message)
     # Asked under the row's lock: who cancels now waits, or has been heard.
     cancel = Job.objects.filter(pk=job.pk, state=JobState.CANCELLING).exists()
     return {"cancel": cancel, "expires_at": until}
 
 
+def renew(job: Job, token: UUID, seconds: float) -> datetime:
+    """Hold a lease for `seconds`, or for as long as the attempt may still take; returns until when.
+
+    Raises LeaseLost when it is lost, and when the attempt has taken as long as it may.
+    """
+    until = leases.renew(job.pk, token, min(seconds, _seconds_left(job, token)))
+    if until is None:
+        raise LeaseLost(f"{encode('job', job.pk)} is {job.shown_state}. {LeaseLost.advice}")
+    return until
+
+
 def _seconds_left(job: Job, token: UUID) -> float:
-    """How long the attempt may still take by the job's `timeout_seconds`. Raises LeaseLost when that is over."""
-    if job.timeout_seconds is None:
+    """How long the attempt may still take. Raises LeaseLost when that is over."""
+    if job.attempt_seconds is None:
         return float("inf")
     began = Attempt.objects.filter(job=job, token=token).values_list("started_at", flat=True).first()
-    left = job.timeout_seconds - (clock.now() - began).total_seconds() if began else float("inf")
+    left = job.attempt_seconds - (clock.now() - began).total_seconds() if began else float("inf")
     if left <= 0:
-        said = f"{encode('job', job.pk)} may take {job.timeout_seconds} s, and took longer"
+        said = f"{encode('job', job.pk)} may take {job.attempt_seconds} s, and took longer"
         raise LeaseLost(f"{said}. {LeaseLost.advice}")
     return left
 
@@ -306,7 +316,7 @@ def _say(job: Job, token: UUID, progress: float | None, message: str | None) -> 
 
 
 def _found(actor: Actor, pk: UUID) -> Job:
-    found = Job.objects.visible_to(actor).filter(pk=pk).first()
+    found = Job.objects.visible_to(actor).light().timed().filter(pk=pk).first()
     if found is None:
         raise not_found(Job, pk)
     return found

@@ -8,14 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event
+from typing import Any
 
 from allauth.idp.oidc.models import Token
 from django.contrib.sessions.models import Session
-from django.db import DatabaseError, connections
+from django.db import connections
+from django.db.models import QuerySet
 
 from apps.core import clock, idempotency
 from apps.core.models import CacheEntry
 from apps.tenancy.models import RateCounter, Tenant
+from apps.tenancy.patrol import Patrol, Rows, register_duty, rows_of, surviving
 from apps.tenancy.provisioning import refill_pool
 from apps.tenancy.walls import enter, outside, registry
 
@@ -25,11 +28,12 @@ _COUNTERS_KEPT_FOR = timedelta(hours=1)
 
 @dataclass(slots=True)
 class Chore:
-    """Something to do every `every` seconds."""
+    """Something to do every `every` seconds, or every `idle` seconds while there is nothing to do."""
 
     name: str
     every: float
     work: Callable[[], int]
+    idle: float | None = None
     due: float = 0.0
 
 
@@ -50,7 +54,7 @@ def in_every_tenant(work: Callable[[], int]) -> Callable[[], int]:
             tenants = [tenant.ref for tenant in Tenant.objects.active()]
         done = 0
         for tenant in tenants:
-            with _surviving(f"A chore in {tenant.name}"), enter(tenant):
+            with surviving(f"A chore in {tenant.name}"), enter(tenant):
                 done += work()
         return done
 
@@ -60,10 +64,24 @@ def in_every_tenant(work: Callable[[], int]) -> Callable[[], int]:
 def forget_in_tenant() -> int:
     """Delete old answers, ended sessions and tokens, and what the cache forgot; returns how many rows that were."""
     gone = idempotency.forget_old() + CacheEntry.forget_ended()
-    gone += Session.objects.filter(expire_date__lt=clock.now()).delete()[0]
-    gone += Token.objects.filter(expires_at__lt=clock.now()).delete()[0]
+    gone += _ended_sessions().delete()[0] + _ended_tokens().delete()[0]
     return int(gone)
 
+
+def _forgettable(tenant: Tenant) -> list[Rows]:  # noqa: ARG001 - what duties get
+    return rows_of(idempotency.old(), CacheEntry.ended(), _ended_sessions(), _ended_tokens())
+
+
+def _ended_sessions() -> QuerySet[Session]:
+    return Session.objects.filter(expire_date__lt=clock.now())
+
+
+def _ended_tokens() -> QuerySet[Any]:
+    found: QuerySet[Any] = Token.objects.filter(expires_at__lt=clock.now())
+    return found
+
+
+register_duty("old answers and sessions", work=forget_in_tenant, due=_forgettable)
 
 #: Those of the rooms above, by name: how often, in seconds, and what to do.
 _registered: dict[str, tuple[float, Callable[[], int]]] = {}
@@ -79,9 +97,9 @@ def chores() -> list[Chore]:
     above = [Chore(name, every, work) for name, (every, work) in _registered.items()]
     return [
         *above,
-        Chore("spare tenants", 2.0, refill_pool),
+        Chore("spare tenants", 2.0, refill_pool, idle=10.0),
         Chore("rate counters", 600.0, forget_counters),
-        Chore("old answers and sessions", 3600.0, in_every_tenant(forget_in_tenant)),
+        Chore("tenants", 0.0, Patrol().step),
     ]
 
 
@@ -92,24 +110,14 @@ def work_until(stop: Event, tick: float = 0.5) -> None:
     while not stop.is_set():
         for chore in pending:
             if chore.due <= elapsed and not stop.is_set():
-                chore.due = elapsed + chore.every
-                with _tidy(), _surviving(chore.name):
+                chore.due = elapsed + (chore.idle or chore.every)
+                with _tidy(), surviving(chore.name):
                     done = chore.work()
                     if done:
+                        chore.due = elapsed + chore.every
                         logger.info("%s: %d", chore.name, done)
         stop.wait(tick)
         elapsed += tick
-
-
-@contextmanager
-def _surviving(what: str) -> Iterator[None]:
-    try:
-        yield
-    except DatabaseError as failure:
-        logger.warning("%s: the database refused (%s); trying again later", what, type(failure).__name__)
-        connections.close_all()
-    except Exception:
-        logger.exception("%s failed; trying again later", what)
 
 
 @contextmanager

@@ -8,8 +8,10 @@ from django.db import models
 from django.db.models.functions import Now
 from django_tenants.models import DomainMixin, TenantMixin
 
+from apps.core import clock
 from apps.core.actor import TenantRef
-from apps.core.ids import Identified
+from apps.core.ids import Identified, uuid7
+from apps.core.walls import filled_by_tenants
 from apps.tenancy.querysets import TenantQuerySet
 
 CONSOLE = "console"
@@ -108,6 +110,23 @@ class RateCounter(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+@filled_by_tenants("schema_name")
+class Errand(models.Model):
+    """Something that the worker is to do in a tenant soon: a duty by its name (apps.tenancy.patrol)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    schema_name = models.CharField(max_length=63)
+    chore = models.CharField(max_length=60)
+    due_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        db_table = '"public"."tenancy_errand"'
+        indexes: ClassVar = [models.Index(fields=["due_at"], name="tenancy_errand_due")]
+
+    def __str__(self) -> str:
+        return f"{self.schema_name} {self.chore}"
 
 
 class DataKey(models.Model):

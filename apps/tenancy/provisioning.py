@@ -139,8 +139,9 @@ def refill_pool(kind: str = "environment") -> int:
     if transaction.get_connection().in_atomic_block:
         raise RuntimeError("refill_pool() commits as the owner and cannot be part of a transaction.")
     with outside():
-        stale = list(Tenant.objects.spare(kind).exclude(fingerprint=fingerprint(kind)))
-        missing = settings.PACKMULE_POOL_SIZE - Tenant.objects.spare(kind).count() + len(stale)
+        spares = list(Tenant.objects.spare(kind))
+    stale = [tenant for tenant in spares if tenant.fingerprint != fingerprint(kind)]
+    missing = settings.PACKMULE_POOL_SIZE - len(spares) + len(stale)
     for tenant in stale:
         _drop_spare(tenant)
     for _ in range(missing):

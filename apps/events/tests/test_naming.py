@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
+from django.conf import settings
+
+from apps.core.happenings import types_told
 from apps.core.operations import Risk
 from apps.events.naming import PAST, is_reserved, is_type, noun_of
 from apps.events.pages import changing, text, told
@@ -40,6 +46,32 @@ def test_the_page_lists_every_type_and_what_is_not_told() -> None:
         assert f"`{operation.name}`" in page
     for kind in told():
         assert f"| `{kind}` | " in page
+
+
+def test_the_page_lists_what_rooms_tell_besides() -> None:
+    page = text()
+    assert {"job.enqueued", "job.failed", "schedule.stopped", "webhook_endpoint.disabled"} <= set(
+        types_told()
+    )
+    for kind, when in types_told().items():
+        assert is_type(kind)
+        assert is_reserved(kind)
+        assert f"| `{kind}` | {when} |" in page
+
+
+def test_whatever_a_room_tells_is_declared() -> None:
+    """A type that is spelled out where it is told would be missing on the page."""
+    spelled = []
+    for path in Path(settings.BASE_DIR, "apps").rglob("*.py"):
+        if "tests" not in path.parts:
+            calls = (one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call))
+            told_here = (one for one in calls if getattr(one.func, "id", "") == "Happening" and one.args)
+            spelled += [
+                f"{path}:{one.lineno}"
+                for one in told_here
+                if isinstance(one.args[0], ast.Constant | ast.JoinedStr)
+            ]
+    assert spelled == []
 
 
 def test_nouns() -> None:

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from apps.core.happenings import Happening, tell
 from apps.events.models import Event
+from apps.events.positions import Position
+from apps.events.querysets import EventQuerySet
 from apps.tenancy.walls import enter
 from tests.client import Api
 from tests.scratch import Scratch, at_once, scratch_tenant
@@ -175,6 +177,23 @@ def test_who_waits_is_answered_when_something_comes(scratch: Scratch) -> None:
     write(scratch, "test.came")
     waiting.join(5)
     assert heard == [["test.came"]]
+
+
+def test_who_waits_does_not_search_what_was_looked_at_already(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Position] = []
+    between = EventQuerySet.between
+
+    def noted(self: EventQuerySet, after: Position, horizon: int) -> EventQuerySet:
+        looked.append(after)
+        return between(self, after, horizon)
+
+    _, start = read(scratch, "latest")
+    write(scratch, "other.happened", "other.happened")
+    monkeypatch.setattr(EventQuerySet, "between", noted)
+    assert read(scratch, start, wait_seconds=1)[0] == []
+    assert min(looked[1:]) > looked[0], "the second look goes on from where the first one was"
 
 
 def test_where_no_place_is_free_nobody_waits(

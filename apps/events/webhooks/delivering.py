@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import transaction
 
 from apps.core import clock
-from apps.core.happenings import Happening, tell
+from apps.core.happenings import Happening, tell, told_as
 from apps.core.ids import decode
 from apps.core.posting import Reply, post
 from apps.core.sealing import SealError
@@ -26,6 +26,10 @@ from apps.jobs.tasks import AgainLater, NeverAgain, Run, task
 from apps.tenancy.walls import whole_tenant
 
 QUEUE: Final = "packmule.webhooks"
+_DISABLED = told_as(
+    "webhook_endpoint.disabled",
+    "an endpoint is disabled: `because` it is `failing`, `gone`, or somebody `asked`",
+)
 #: Seconds after each attempt: three days in all.
 WAITS: Final = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 #: After so long of nothing but failures an endpoint is disabled.
@@ -53,6 +57,7 @@ def _endpoint_of(payload: Mapping[str, Any]) -> UUID:
     share=_endpoint_of,
     most_per_share=PER_ENDPOINT,
     most_at_once=PER_TENANT,
+    outgoing=True,
 )
 def deliver(run: Run) -> dict[str, Any]:
     """Send the delivery that the job names. Raises AgainLater and NeverAgain."""
@@ -86,9 +91,11 @@ def _sent(delivery: Delivery) -> Reply:
 
 def _succeeded(delivery: Delivery, reply: Reply) -> dict[str, Any]:
     with transaction.atomic():
+        if not delivery.test:
+            # Whatever was read of it before: another delivery may have failed meanwhile.
+            failing = WebhookEndpoint.objects.filter(pk=delivery.endpoint_id, failing_since__isnull=False)
+            failing.update(failing_since=None)
         _note(delivery, reply, state=DeliveryState.SUCCEEDED, finished_at=clock.now())
-        if delivery.endpoint.failing_since is not None and not delivery.test:
-            WebhookEndpoint.objects.filter(pk=delivery.endpoint_id).update(failing_since=None)
     return {"status": reply.status}
 
 
@@ -100,8 +107,9 @@ def _failed(run: Run, delivery: Delivery, reply: Reply) -> dict[str, Any]:
         _give_up(delivery, reply)
     wait = max(_wait(run.attempt), reply.retry_after)
     with transaction.atomic():
+        endpoint = _locked(delivery)
         _note(delivery, reply, next_at=clock.now() + timedelta(seconds=wait))
-        _count_failure(delivery)
+        _count_failure(endpoint)
     raise AgainLater(said, wait)
 
 
@@ -112,11 +120,12 @@ def _wait(attempt: int) -> float:
 def _give_up(delivery: Delivery, reply: Reply, disabled: str = "") -> None:
     """End a delivery without success, and with `disabled` as the reason its endpoint too. Raises NeverAgain."""
     with transaction.atomic():
+        endpoint = _locked(delivery)
         _note(delivery, reply, state=DeliveryState.FAILED, finished_at=clock.now(), next_at=None)
         if disabled:
-            _disable(delivery.endpoint, disabled)
+            _disable(endpoint, "gone", disabled)
         elif delivery.endpoint.enabled and not delivery.test:
-            _count_failure(delivery)
+            _count_failure(endpoint)
     raise NeverAgain(reply.error()[1])
 
 
@@ -146,28 +155,36 @@ def _attempt(delivery: Delivery, reply: Reply) -> dict[str, Any]:
     }
 
 
-def _count_failure(delivery: Delivery) -> None:
+def _locked(delivery: Delivery) -> WebhookEndpoint | None:
+    """The endpoint as it is now, locked: before its deliveries, as by whoever deletes it. None when it is gone.
+
+    Another delivery may have got through while this one was on its way.
+    """
+    return WebhookEndpoint.objects.select_for_update(of=("self",)).filter(pk=delivery.endpoint_id).first()
+
+
+def _count_failure(row: WebhookEndpoint | None) -> None:
     """Remember since when the endpoint fails, and disable it when that is too long ago."""
-    since, now = delivery.endpoint.failing_since, clock.now()
-    if since is None:
-        rows = WebhookEndpoint.objects.filter(pk=delivery.endpoint_id, failing_since__isnull=True)
-        rows.update(failing_since=now)
-    elif now - since >= FAILING_FOR:
-        _disable(delivery.endpoint, f"Nothing but failures for {(now - since).days} days.")
+    now = clock.now()
+    if row is None:
+        return
+    if row.failing_since is None:
+        WebhookEndpoint.objects.filter(pk=row.pk).update(failing_since=now)
+    elif now - row.failing_since >= FAILING_FOR:
+        _disable(row, "failing", f"Nothing but failures for {(now - row.failing_since).days} days.")
 
 
-def _disable(endpoint: WebhookEndpoint, reason: str) -> None:
-    row = WebhookEndpoint.objects.select_for_update(of=("self",)).filter(pk=endpoint.pk).first()
+def _disable(row: WebhookEndpoint | None, because: str, reason: str) -> None:
     if row is not None and row.enabled:
         row.apply({"disabled_at": clock.now(), "disabled_reason": reason})
         row.listen()
-        tell(None, disabled_happening(row))
+        tell(None, disabled_happening(row, because))
 
 
-def disabled_happening(row: WebhookEndpoint) -> Happening:
-    """What the log is told of an endpoint that is disabled, by the platform or by somebody."""
-    data = {
-        "reason": row.disabled_reason,
-        "failing_since": row.failing_since and timestamp(row.failing_since),
-    }
-    return Happening("webhook_endpoint.disabled", row.public_id, row.organization_id, data)
+def disabled_happening(row: WebhookEndpoint, because: str) -> Happening:
+    """What the log is told of an endpoint that is disabled `because` it is `failing`, `gone`, or somebody `asked`.
+
+    The reason itself may have been typed by somebody; the endpoint says it to those who may read it.
+    """
+    data = {"because": because, "failing_since": row.failing_since and timestamp(row.failing_since)}
+    return Happening(_DISABLED, row.public_id, row.organization_id, data)

@@ -169,7 +169,7 @@ def disable_webhook_endpoint(actor: Actor, *, webhook_endpoint_id: UUID, reason:
     if row.enabled:
         row.apply({"disabled_at": clock.now(), "disabled_reason": reason})
         row.listen()
-        tell(actor, disabled_happening(row))
+        tell(actor, disabled_happening(row, "asked"))
     return row
 
 

@@ -27,8 +27,8 @@ from apps.jobs.inside.performing import Held
 logger = logging.getLogger("packmule.jobs")
 QUEUE = "packmule"
 ACTOR = "perform"
-#: Seconds after which an idle worker asks although it heard nothing.
-_ASK_AGAIN = 2.0
+#: Seconds after which an idle worker asks although neither the listener nor the sweep told it to.
+_ASK_AGAIN = 10.0
 #: Jobs that are claimed ahead of free threads while jobs are short, and what is short, in seconds.
 _AHEAD, _SHORT = 64, 0.005
 #: How many short jobs a thread is given with one message: dramatiq's way of one costs more than such a job.

@@ -33,7 +33,7 @@ class _Kept:
 
     def is_due(self, now: float) -> bool:
         """Whether to renew it now. A job that takes longer than it may is given up."""
-        limit = self.held.job.timeout_seconds
+        limit = self.held.job.attempt_seconds
         late = limit is not None and now - self.since > limit
         return not late and now - self.renewed >= self.seconds * _PART
 
@@ -41,7 +41,7 @@ class _Kept:
 class Keeper(Thread):
     """Renews what is held, each for as long as it was claimed for.
 
-    A job that takes longer than its `timeout_seconds` is given up: its lease runs out.
+    A job that takes longer than an attempt at it may is given up: its lease runs out.
     """
 
     def __init__(self) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from apps.apikeys.resolver import within
 from apps.core import clock
-from apps.core.actor import Actor, Call, Edge, OrganizationRef, TenantRef, system_actor
+from apps.core.actor import TenantRef
 from apps.core.posting import cleaned
 from apps.jobs import leases, pushing, turns
 from apps.jobs.models import Job
 from apps.jobs.running import Outcome
 from apps.jobs.states import AttemptState, JobState
-from apps.jobs.tasks import AgainLater, NeverAgain, Run, find_task
+from apps.jobs.tasks import AgainLater, NeverAgain, Run, actor_of, find_task
 from apps.jobs.working import begun, failure
 from apps.tenancy.models import Tenant
 from apps.tenancy.walls import enter, outside
@@ -57,7 +58,12 @@ def _active(schema_name: str) -> TenantRef | None:
 
 
 def _lay_by(found: Sequence[turns.Lease]) -> None:
-    """Put off the jobs of a tenant that serves nobody now."""
+    """Put off the jobs of a tenant that serves nobody now; of one that is gone nothing is left to be done."""
+    with outside():
+        is_there = Tenant.objects.filter(schema_name=found[0].place.schema_name).exists()
+    if not is_there:
+        leases.end((lease.job_id, lease.token) for lease in found)
+        return
     later = clock.now() + _DORMANT
     leases.give_back([(lease.job_id, lease.token, later) for lease in found])
 
@@ -67,7 +73,7 @@ def perform(held: Held) -> Outcome | None:
     with enter(held.tenant, held.job.organization_id):
         try:
             if not held.job.system:
-                return pushing.push(held.job, held.lease, actor_of(held))
+                return pushing.push(held.job, held.lease)
             return _succeeded(held, _result(held))
         except NeverAgain as final:
             return _failed(held, final, retryable=False)
@@ -82,15 +88,9 @@ def _result(held: Held) -> Any:
     task = find_task(held.job.kind)
     if task is None:
         raise NeverAgain(f"Nothing does jobs of the kind {held.job.kind}.")
-    return task.function(Run(held.job, actor_of(held)))
-
-
-def actor_of(held: Held) -> Actor:
-    """Who acts in a task: the platform, within the job's organization, and in the call that enqueued it."""
-    actor = system_actor(held.tenant, Call(request_id=held.job.request_id, edge=Edge.WORKER))
-    if held.job.organization_id is None:
-        return actor
-    return replace(actor, organization=OrganizationRef(held.job.organization_id, ""))
+    actor = actor_of(held.job, held.tenant)
+    with enter(actor.tenant, within(actor)):
+        return task.function(Run(held.job, actor))
 
 
 def _succeeded(held: Held, result: Any) -> Outcome:

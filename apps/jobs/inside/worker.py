@@ -27,8 +27,10 @@ from apps.jobs.sweeping import repair, sweep
 from apps.tenancy.walls import outside
 
 logger = logging.getLogger("packmule.jobs")
-#: Seconds between two sweeps, between two repairs, and what running jobs get to end when the worker is stopped.
-_SWEEP, _REPAIR, _GRACE = 1.0, 10.0, 3.0
+#: Seconds between two sweeps, two repairs, and two looks at the database's clock.
+_SWEEP, _REPAIR, _AGREE = 1.0, 10.0, 30.0
+#: What running jobs get to end when the worker is stopped.
+_GRACE = 3.0
 #: Seconds for which one doorbell is answered at most: brokers take one that is never done with for lost.
 _DOORBELL = 60.0
 #: Milliseconds after which an idle thread looks whether it is to end.
@@ -148,12 +150,15 @@ class Worker:
         self.finisher.put(held.tenant, outcome)
 
     def _sweep(self) -> None:
-        repaired = -_REPAIR
+        repaired = agreed = -_AGREE
         while not self.stopping.wait(_SWEEP):
             try:
-                if time.monotonic() - repaired > _REPAIR:
-                    repaired = time.monotonic()
+                now = time.monotonic()
+                if now - agreed > _AGREE:
+                    agreed = now
                     agree_on_time()
+                if now - repaired > _REPAIR:
+                    repaired = now
                     repair()
                 if sweep():
                     self.heard.set()

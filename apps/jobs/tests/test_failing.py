@@ -137,3 +137,35 @@ def test_redriving_is_within_the_organization(world: World, api: Api) -> None:
     assert south.post("/v1/jobs/redrive")["redriven"] == 0
     assert north.post("/v1/jobs/redrive")["redriven"] == 1
     assert state(north, job) == "ready"
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("TimeoutError", "TimeoutError"),
+        ("smtp.mailbox-full", "smtp.mailbox-full"),
+        ("Anna's card 4242 was declined", "error"),
+        ("https://example.com/?token=1", "error"),
+        ("x" * 101, "error"),
+        ("Broken\n", "error"),
+    ],
+)
+def test_events_say_the_type_of_an_error_where_it_is_a_name_and_never_what_it_says(
+    world: World, api: Api, kind: str, told: str
+) -> None:
+    me = api.using(world.acorn.root_key)
+    with clockwork() as now:
+        job = make(me, max_attempts=2)
+        take(me).fail(kind)
+        later(now, 60)
+        take(me).fail(kind)
+    events = [
+        event
+        for event in me.get("/v1/events?types=job.failed,job.dead&limit=200")["data"]
+        if event["subject"] == job
+    ]
+    assert [(event["type"], event["data"]["error"]) for event in events] == [
+        ("job.failed", {"type": told}),
+        ("job.dead", {"type": told}),
+    ]
+    assert me.get(f"/v1/jobs/{job}")["error"]["message"] == "it broke"

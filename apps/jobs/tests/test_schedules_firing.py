@@ -22,7 +22,7 @@ from apps.jobs.inside import performing
 from apps.jobs.inside.worker import Worker
 from apps.jobs.models import Job, Schedule
 from apps.jobs.registry import Dispatch, Lane, Share
-from apps.jobs.tasks import Run
+from apps.jobs.tasks import Run, actor_of
 from apps.jobs.tests.clockwork import firings, jobs_of, pending, schedule, work
 from apps.jobs.working import settle
 from apps.tenancy.walls import enter, registry
@@ -131,7 +131,7 @@ def test_a_firing_that_is_done_twice_fires_once(me: Api, world: World, time: Fro
     sweeping.repair()
     (held,), _ = performing.take(1, "worker")
     with enter(held.tenant, held.job.organization_id):
-        run = Run(held.job, performing.actor_of(held))
+        run = Run(held.job, actor_of(held.job, held.tenant))
         assert [firing.fire.function(run), firing.fire.function(run)] == [{"fired": 1}, {"fired": 0}]
     assert held.job.pk == job.pk
     assert len(jobs_of(me, made)) == 1
@@ -225,7 +225,7 @@ def test_a_time_is_fired_once_by_many_workers(left_clean: World) -> None:
             try:
                 start.wait()
                 with enter(held.tenant, job.organization_id):
-                    return firing.fire.function(Run(job, performing.actor_of(held)))
+                    return firing.fire.function(Run(job, actor_of(held.job, held.tenant)))
             finally:
                 connections.close_all()
 

@@ -6,8 +6,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.core.happenings import Happening
+from apps.core.happenings import Happening, tell
 from apps.jobs import waking
+from apps.jobs.models import Step
 from apps.jobs.tests.workers import Held, claim, clockwork, kept, later, make, rows, state, take
 from apps.tenancy.walls import enter
 from tests.client import Api
@@ -139,12 +140,27 @@ def test_an_organization_hears_of_its_own_events_alone(world: World, root: Api, 
     assert state(root, norths.id) == "ready"
 
 
-def test_waking_costs_one_statement_where_nobody_waits(world: World) -> None:
-    happened = [Happening(f"menu_order.{n}", "x") for n in range(50)]
-    with enter(world.acorn.ref), CaptureQueriesContext(connection) as seen:
-        assert waking.wake(happened) == 0
-    assert len([query for query in seen.captured_queries if "jobs_step" in query["sql"]]) == 1
-    assert len(seen.captured_queries) == 1
+def test_an_event_costs_no_statement_more_where_nobody_waits_for_it(world: World, root: Api) -> None:
+    make(root)
+    take(root).wait("paid", event={"type": "menu_order.paid", "subject": "order 7"})
+    happened = [Happening("menu_order.paid", f"order {n}") for n in range(8, 58)]
+    with enter(world.acorn.ref, world.acorn.parties["north"].uuid), CaptureQueriesContext(connection) as seen:
+        tell(None, *happened)
+    assert len(seen.captured_queries) == 1, seen.captured_queries
+
+
+def test_waits_are_found_by_type_and_subject(world: World, root: Api) -> None:
+    happened = Happening("menu_order.paid", "order 7")
+    job = kept(world.acorn, make(root))
+    with enter(world.acorn.ref), connection.cursor() as cursor:
+        waits = {"job": job, "kind": "event", "event_type": happened.type}
+        Step.objects.bulk_create(
+            Step(name=f"{n}", event_subject=f"order {n}", **waits) for n in range(10, 5000)
+        )
+        cursor.execute(f"explain analyze select {waking.AWAITED}", waking.columns([happened]))
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "jobs_step_waiting" in plan, plan
+    assert "Rows Removed" not in plan, plan
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_410_disables_the_endpoint_at_once_and_the_others_hear_of_it(
         ("webhook_endpoint.disabled", gone["id"])
     ] * 2
     (event,) = root.get("/v1/events?types=webhook_endpoint.disabled")["data"]
-    assert (event["actor"]["kind"], event["data"]["reason"]) == ("system", shown["disabled_reason"])
+    assert (event["actor"]["kind"], event["data"]["because"]) == ("system", "gone")
     agent(north, "second")
     assert work() == 0
 
@@ -161,6 +161,8 @@ def test_what_is_due_at_a_disabled_endpoint_fails_and_is_replayed(
     agent(root)
     shown = root.post(f"{path}/disable", {"reason": "we move house"})
     assert (shown["enabled"], shown["disabled_reason"]) == (False, "we move house")
+    (told,) = root.get("/v1/events?types=webhook_endpoint.disabled")["data"]
+    assert told["data"] == {"because": "asked", "failing_since": None}, "never what somebody typed"
     assert root.post(f"{path}/disable", {"reason": "again"})["disabled_reason"] == "we move house"
     work()
     delivery = only_delivery(root, made)

@@ -1,0 +1,129 @@
+"""The statement that claims: whose turn it is, what it may have now, and what of it is leased or set aside.
+
+One statement, so that nothing can come in between, and prepared, so that it is planned once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: So many rows are looked at for those of keys that are full, which are set aside at once.
+_CROWD: Final = 500
+#: The database's clock, unless ours is held.
+NOW: Final = "(select coalesce(%(now)s::timestamptz, clock_timestamp()))"
+#: The same in a statement that begins with it.
+_NOW, _CLOCK = "(table clock)", f"clock as (select {NOW})"
+#: Turns are made anew from the rows, and whoever claims begins an attempt next, whose commit waits for the disk and
+#: takes this one's along: that a crash forgets it harms nobody. Not where it would be a larger transaction's.
+SOFT: Final = "case when %(alone)s then set_config('synchronous_commit', 'off', true) end"
+_LEASED = """(select count(*) from public.jobs_dispatch b
+        where b.state = 'leased' and b.schema_name = {turn}.schema_name and b.queue = {turn}.queue{more})"""
+LANE_LEASED: Final = _LEASED.format(turn="l", more="")
+SHARE_LEASED: Final = _LEASED.format(turn="s", more=" and b.share = s.share")
+_KEY_LEASED = _LEASED.format(
+    turn="s", more=" and b.share = s.share and b.concurrency_key = r.concurrency_key"
+)
+_FREE = f"coalesce({{turn}}.blocked_until <= {_NOW}, true)"
+#: How many more the rate limit lets through now; GCRA with the burst as its tolerance.
+_BY_RATE = (
+    f"case when {{rate}} is not null then {{burst}} - "
+    f"ceil(greatest(extract(epoch from {{turn}}.tat - {_NOW}), 0) / {{rate}}) end"
+)
+#: Of a tenant whose receivers have all that one tenant may have, no lane is asked that would send them more.
+_ANY_LANE = f"""
+    select l.* from public.jobs_lane l
+    where l.runner = 'platform' and l.active and not l.paused and {_FREE.format(turn="l")}
+      and not (l.outgoing and l.schema_name in (
+        select b.schema_name from public.jobs_dispatch b where b.state = 'leased' and b.outgoing
+        group by b.schema_name having count(*) >= %(outgoing)s))
+    order by l.virtual_time limit 1 for no key update skip locked"""  # noqa: S608 - made of constants
+_THAT_LANE = f"""
+    select l.* from public.jobs_lane l
+    where l.schema_name = %(schema)s and l.queue = %(queue)s and l.runner = 'client' and not l.paused
+      and {_FREE.format(turn="l")}
+    for no key update"""  # noqa: S608 - made of constants
+_READY = """from public.jobs_dispatch d
+        where d.state = 'ready' and d.schema_name = s.schema_name and d.queue = s.queue and d.share = s.share
+        order by d.rank, d.id"""
+_CLAIM = f"""
+with {_CLOCK}, lane as ({{lane}}
+), share as (
+    select s.* from lane l join public.jobs_share s using (schema_name, queue)
+    where s.active and {_FREE.format(turn="s")} and (%(share)s::uuid is null or s.share = %(share)s)
+    order by s.virtual_time limit 1 for no key update of s
+), room as (
+    select least(
+        %(limit)s,
+        {_BY_RATE.format(turn="l", rate="l.rate", burst="l.burst")},
+        {_BY_RATE.format(turn="s", rate="l.share_rate", burst="l.share_burst")},
+        case when l.max_in_flight is not null then l.max_in_flight - {LANE_LEASED} end,
+        case when l.share_max_in_flight is not null then l.share_max_in_flight - {SHARE_LEASED} end,
+        case when l.outgoing then %(outgoing)s - (
+            select count(*) from public.jobs_dispatch b
+            where b.state = 'leased' and b.outgoing and b.schema_name = l.schema_name) end
+    ) as free from lane l, share s
+), ready as materialized (
+    select r.* from share s, room, lateral (
+        select d.id, d.concurrency_key, d.rank {_READY} limit greatest(room.free, 0) for update skip locked) r
+), judged as materialized (
+    select r.id, r.concurrency_key = '' or l.key_max_in_flight >= {_KEY_LEASED}
+        + row_number() over (partition by r.concurrency_key order by r.rank, r.id) as fits
+    from ready r, share s, lane l
+), moved as (
+    update public.jobs_dispatch d set
+        state = case when m.fits then 'leased' else 'held' end,
+        token = case when m.fits then gen_random_uuid() end,
+        touched_at = case when m.fits then {_NOW} else d.touched_at end,
+        leased_until = case when m.fits
+            then {_NOW} + make_interval(secs => coalesce(%(seconds)s, l.lease_seconds)) end,
+        outgoing = m.fits and l.outgoing
+    from lane l, judged m where d.id = m.id
+    returning d.id, d.token, d.leased_until, d.rank
+), served as (
+    select count(token) as taken, count(*) - count(token) as held,
+        greatest(count(token), least(count(*), 1)) as cost
+    from moved
+), share_served as (
+    update public.jobs_share s set virtual_time = s.virtual_time + n.cost,
+        tat = case when l.share_rate is not null
+            then greatest(s.tat, {_NOW}) + make_interval(secs => n.taken * l.share_rate) end,
+        blocked_until = case when l.share_rate is not null
+            then greatest(s.tat, {_NOW}) + make_interval(secs => (n.taken - l.share_burst + 1) * l.share_rate) end
+    from share p, lane l, served n where s.id = p.id and n.cost > 0
+), lane_served as (
+    update public.jobs_lane l set virtual_time = l.virtual_time + n.cost / p.weight::float,
+        tat = case when p.rate is not null
+            then greatest(l.tat, {_NOW}) + make_interval(secs => n.taken * p.rate) end,
+        blocked_until = case when p.rate is not null
+            then greatest(l.tat, {_NOW}) + make_interval(secs => (n.taken - p.burst + 1) * p.rate) end
+    from lane p, served n where l.id = p.id and n.cost > 0
+)
+select l.id, l.schema_name, l.queue, s.id, s.share, t.id, t.token, t.leased_until,
+    (select held > 0 from served), (select {SOFT})
+from lane l left join share s on true left join moved t on t.token is not null order by t.rank, t.id
+"""  # noqa: S608 - made of constants
+
+
+def _packed(statement: str) -> str:
+    """In one line: what the driver read in a statement it keeps if that has no more than 4,096 characters."""
+    return " ".join(statement.split()).replace(" = ", "=")
+
+
+#: Of all lanes of the platform the one whose turn it is; and one that is named, of the product's own workers.
+CLAIM_ANY: Final = _packed(_CLAIM.format(lane=_ANY_LANE))
+CLAIM_THAT: Final = _packed(_CLAIM.format(lane=_THAT_LANE))
+#: For a share in which a claim came upon a key that is full. Whoever lets others of a key in locks the share, too.
+SET_ASIDE: Final = f"""
+with share as materialized (
+    select s.* from public.jobs_share s where s.id = %(share)s for no key update
+), crowd as materialized (
+    select c.* from share s, lateral (select d.id, d.concurrency_key {_READY} limit {_CROWD}) c
+), full_keys as materialized (
+    select r.concurrency_key from (select distinct concurrency_key from crowd where concurrency_key <> '') r, share s
+    join public.jobs_lane l using (schema_name, queue) where l.key_max_in_flight <= {_KEY_LEASED}
+), aside as materialized (
+    select d.id from crowd c join full_keys using (concurrency_key) join public.jobs_dispatch d on d.id = c.id
+    where d.state = 'ready' for update of d skip locked
+)
+update public.jobs_dispatch d set state = 'held' from aside a where d.id = a.id
+"""  # noqa: S608 - made of constants

@@ -1,0 +1,214 @@
+"""In whose name a job of the platform is done: whoever enqueued it, with what they may do when it runs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from apps.accounts.models import User
+from apps.apikeys.resolver import Presented, admit, find, identify, within
+from apps.core import clock
+from apps.core.actor import Actor, Call, Edge, system_actor
+from apps.core.ids import decode
+from apps.jobs import tasks
+from apps.jobs.jobs import enqueue_job
+from apps.jobs.models import Job
+from apps.jobs.tasks import Run, Task, task
+from apps.orgs.models import Membership
+from apps.tenancy.walls import enter
+from tests.client import Answer, Api
+from tests.oauth import give as give_token
+from tests.receiving import work
+from tests.world import Party, World
+
+REQUEST = "req_of_the_call_that_enqueued"
+
+
+@pytest.fixture
+def seen() -> list[tuple[Actor, str | None]]:
+    """Who acted in each run, and within which organization it stood."""
+    return []
+
+
+@pytest.fixture
+def acts(monkeypatch: pytest.MonkeyPatch, seen: list[tuple[Actor, str | None]]) -> Task:
+    """A task that enqueues a job of the product."""
+    monkeypatch.setattr(tasks, "_tasks", dict(tasks._tasks))
+
+    def function(run: Run) -> dict[str, Any]:
+        seen.append((run.actor, connection.wall.organization))  # type: ignore[attr-defined]
+        made = enqueue_job(run.actor, queue="menus", kind="made", payload={})
+        return {"made": made.public_id}
+
+    return task("tests.acts", queue="packmule.tests", max_attempts=2)(function)
+
+
+@pytest.fixture
+def north(world: World) -> Party:
+    return world.acorn.parties["north"]
+
+
+@pytest.fixture
+def root(world: World, api: Api) -> Api:
+    return api.using(world.acorn.root_key)
+
+
+def actor_by(key: str, whom: str = "") -> Actor:
+    presented = Presented(key, Call(REQUEST, Edge.API), on_behalf_of=whom)
+    found = find(presented)
+    return identify(found, admit(found, presented), presented)
+
+
+def enqueue(actor: Actor, declared: Task) -> Job:
+    with enter(actor.tenant, within(actor)), transaction.atomic():
+        return declared.enqueue(actor, {})
+
+
+def ended(world: World, job: Job) -> Job:
+    with enter(world.acorn.ref):
+        return Job.objects.get(pk=job.pk)
+
+
+def told_in_the_trail(root: Api) -> Answer:
+    (entry,) = root.get(f"/v1/audit?request={REQUEST}&operation=jobs.enqueue")["data"]
+    return entry  # type: ignore[no-any-return]
+
+
+def test_it_is_done_as_whoever_enqueued_it(
+    world: World, root: Api, north: Party, acts: Task, seen: list[tuple[Actor, str]]
+) -> None:
+    by = actor_by(north.service_key)
+    job = enqueue(by, acts)
+    work()
+    ((actor, organization),) = seen
+    assert (actor.principal, actor.organization, actor.credential.id) == (
+        by.principal,
+        by.organization,
+        by.credential.id,
+    )
+    assert (organization, actor.call.edge) == (str(north.uuid), Edge.WORKER)
+    done = ended(world, job)
+    assert (done.state, done.organization_id) == ("succeeded", north.uuid)
+    assert done.result is not None
+    made = root.get(f"/v1/jobs/{done.result['made']}")
+    assert (made["organization"], made["enqueued_by"]["id"]) == (north.id, north.service)
+    entry = told_in_the_trail(root)
+    assert (entry["actor"]["id"], entry["edge"]) == (north.service, "worker")
+
+
+def test_an_agent_is_an_agent_and_stands_in_the_trail_with_its_chain(
+    root: Api, north: Party, acts: Task, seen: list[tuple[Actor, str]]
+) -> None:
+    by = actor_by(north.agent_key)
+    enqueue(by, acts)
+    work()
+    ((actor, _),) = seen
+    assert (actor.kind, actor.owner, actor.involves_agent) == (by.kind, by.owner, True)
+    assert actor.credential.chain == by.credential.chain
+    assert told_in_the_trail(root)["actor"]["id"] == north.agent
+
+
+def test_a_delegation_is_used_when_it_runs(
+    world: World, api: Api, root: Api, north: Party, acts: Task
+) -> None:
+    body = {"actor": north.agent, "scopes": ["jobs:write"], "expires_at": later()}
+    person = api.using(north.person_key)
+    given = person.post("/v1/delegations", body)
+    by = actor_by(north.agent_key, north.person)
+    first, second = enqueue(by, acts), None
+    work()
+    entry = told_in_the_trail(root)
+    assert (entry["actor"]["id"], entry["on_behalf_of"]["id"]) == (north.agent, north.person)
+    assert ended(world, first).state == "succeeded"
+    second = enqueue(by, acts)
+    assert person.delete(f"/v1/delegations/{given['id']}").status == 204
+    work()
+    assert ended(world, second).state == "dead"
+
+
+def later() -> str:
+    return (clock.now() + timedelta(hours=1)).isoformat()
+
+
+def test_a_key_that_was_revoked_meanwhile_does_nothing_and_is_not_tried_again(
+    world: World, root: Api, north: Party, acts: Task, seen: list[tuple[Actor, str]]
+) -> None:
+    by = actor_by(north.service_key)
+    job = enqueue(by, acts)
+    assert root.delete(f"/v1/keys/{by.credential.public_id}").status == 204
+    work()
+    done = ended(world, job)
+    assert (seen, done.state, done.attempt) == ([], "dead", 1)
+    assert f"{by.credential.public_id}, by which it was made, was revoked" in done.error["message"]  # type: ignore[index]
+
+
+def test_what_a_role_allows_no_more_is_refused_when_it_runs(
+    world: World, north: Party, acts: Task, seen: list[tuple[Actor, str]]
+) -> None:
+    job = enqueue(actor_by(north.person_key), acts)
+    with enter(world.acorn.ref):
+        Membership.objects.filter(pk=decode(north.membership, "mem")).update(role="viewer")
+    work()
+    assert [actor.role for actor, _ in seen] == ["viewer"]
+    done = ended(world, job)
+    assert (done.state, "the role viewer" in done.error["message"]) == ("retry_wait", True)  # type: ignore[index]
+
+
+def test_a_suspension_stops_it_for_now(world: World, north: Party, acts: Task) -> None:
+    job = enqueue(actor_by(north.person_key), acts)
+    with enter(world.acorn.ref):
+        User.objects.filter(pk=decode(north.person, "usr")).update(status="suspended")
+    work()
+    done = ended(world, job)
+    assert (done.state, done.error["type"]) == ("retry_wait", "AgainLater")  # type: ignore[index]
+
+
+def test_whoever_takes_back_what_they_let_a_program_do_ends_what_it_enqueued(
+    world: World, api: Api, north: Party, acts: Task, seen: list[tuple[Actor, str]]
+) -> None:
+    token = give_token(world.acorn, ["*"], user=north.person)
+    job = enqueue(actor_by(token), acts)
+    person = api.using(north.person_key)
+    (grant,) = person.get("/v1/oauth-grants")["data"]
+    assert person.delete(f"/v1/oauth-grants/{grant['id']}").status == 204
+    work()
+    done = ended(world, job)
+    assert (seen, done.state) == ([], "dead")
+    assert "is gone" in done.error["message"]  # type: ignore[index]
+
+
+def test_a_job_that_names_somebody_of_whom_nothing_is_kept_is_refused(
+    world: World, north: Party, acts: Task, seen: list[tuple[Actor, str]]
+) -> None:
+    job = enqueue(actor_by(north.service_key), acts)
+    with enter(world.acorn.ref):
+        Job.objects.filter(pk=job.pk).update(standing=None)
+    work()
+    assert (seen, ended(world, job).state) == ([], "dead")
+
+
+def test_the_platform_itself_acts_in_the_organization_of_the_job(
+    world: World, north: Party, acts: Task, seen: list[tuple[Actor, str]]
+) -> None:
+    by = system_actor(world.acorn.ref, Call(REQUEST, Edge.COMMAND))
+    with enter(world.acorn.ref), transaction.atomic():
+        jobs = [acts.enqueue(by, {}, organization_id=north.uuid), acts.enqueue(None, {})]
+    work()
+    assert {ended(world, job).state for job in jobs} == {"succeeded"}
+    assert {(actor.is_system, actor.organization and actor.organization.id) for actor, _ in seen} == {
+        (True, north.uuid),
+        (True, None),
+    }
+
+
+def test_nothing_that_is_kept_opens_anything_or_is_shown(
+    world: World, root: Api, north: Party, acts: Task
+) -> None:
+    job = enqueue(actor_by(north.service_key), acts)
+    kept = ended(world, job)
+    assert kept.standing is not None
+    assert north.service_key.rpartition("_")[2] not in str(vars(kept))
+    assert "standing" not in root.get(f"/v1/jobs/{kept.public_id}").body
