@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
+from apps.core.ids import decode
 from apps.jobs.registry import Dispatch, Lane, Share
 from apps.jobs.tests.workers import claim, clockwork, describe, later, make, rows, state, states, take
 from apps.orgs.models import Organization
 from apps.tenancy.models import Tenant
 from apps.tenancy.transfer import contents
+from apps.tenancy.transfer.errors import RegistryTaken
 from apps.tenancy.walls import enter, outside, registry
 from tests.client import Api
 from tests.refusals import check_refusal
@@ -49,6 +53,27 @@ def test_jobs_go_on_where_their_tenant_arrives(world: World, api: Api) -> None:
         assert {each.complete()["id"] for _ in range(2) for each in claim(me, limit=9)} == {
             runs, naps, later_on, waits, timed,
         }  # fmt: skip
+
+
+def test_what_a_tenant_left_here_before_does_not_stand_in_its_way(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    job = make(me)
+    with registry():
+        Dispatch.objects.filter(pk=decode(job, "job")).update(queue="left_behind")
+    with outside():
+        tenant = Tenant.objects.get(pk=world.acorn.ref.id)
+    contents.arrived(tenant)
+    assert take(me).id == job
+
+
+def test_jobs_with_the_ids_of_another_tenants_are_refused(world: World, api: Api) -> None:
+    job = make(api.using(world.acorn.root_key))
+    with registry():
+        Dispatch.objects.filter(pk=decode(job, "job")).update(schema_name=world.birch.ref.schema_name)
+    with outside():
+        tenant = Tenant.objects.get(pk=world.acorn.ref.id)
+    with pytest.raises(RegistryTaken, match=job):
+        contents.arrived(tenant)
 
 
 def test_a_paused_queue_is_paused_where_it_arrives(world: World, api: Api) -> None:
