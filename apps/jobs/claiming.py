@@ -1,6 +1,9 @@
-"""The statement that claims: whose turn it is, what it may have now, and what of it is leased or set aside.
+"""The statements that claim: whose turn it is, what it may have now, and what of it is leased or set aside.
 
-One statement, so that nothing can come in between, and prepared, so that it is planned once.
+One of them is enough where nothing is counted: a lane without limits, and jobs without concurrency keys. A statement
+that waited for a row sees that row as it is now and all others as they were, so that counts would be old: where
+there is something to count, the lane is locked by a statement of its own, and another one counts and claims.
+They are prepared, so that each is planned once.
 """
 
 from __future__ import annotations
@@ -42,6 +45,22 @@ _THAT_LANE = f"""
     where l.schema_name = %(schema)s and l.queue = %(queue)s and l.runner = 'client' and not l.paused
       and {_FREE.format(turn="l")}
     for no key update"""  # noqa: S608 - made of constants
+_LOCKED_LANE = f"""
+    select l.* from public.jobs_lane l
+    where l.id = %(lane)s and not l.paused and {_FREE.format(turn="l")}"""  # noqa: S608 - made of constants
+#: What a lane and its share may have beside what their rates let through, where that is counted; elsewhere: nothing.
+_COUNTED = f""",
+        case when l.max_in_flight is not null then l.max_in_flight - {LANE_LEASED} end,
+        case when l.share_max_in_flight is not null then l.share_max_in_flight - {SHARE_LEASED} end,
+        case when l.outgoing then %(outgoing)s - (
+            select count(*) from public.jobs_dispatch b
+            where b.state = 'leased' and b.outgoing and b.schema_name = l.schema_name) end"""  # noqa: S608 - made of constants
+_IS_COUNTED = "(l.max_in_flight is not null or l.share_max_in_flight is not null or l.outgoing)"
+_UNCOUNTED = f", case when {_IS_COUNTED} then 0 end"
+#: Which of the ready rows `r` to lease: those whose key lets them; and where that is not counted: all, if none has one.
+_FITS = f"""r.concurrency_key = '' or l.key_max_in_flight >= {_KEY_LEASED}
+        + row_number() over (partition by r.concurrency_key order by r.rank, r.id)"""
+_HAS_KEY = "exists (select from ready k where k.concurrency_key <> '')"
 _READY = """from public.jobs_dispatch d
         where d.state = 'ready' and d.schema_name = s.schema_name and d.queue = s.queue and d.share = s.share
         order by d.rank, d.id"""
@@ -55,20 +74,13 @@ with {_CLOCK}, lane as ({{lane}}
     select least(
         %(limit)s,
         {_BY_RATE.format(turn="l", rate="l.rate", burst="l.burst")},
-        {_BY_RATE.format(turn="s", rate="l.share_rate", burst="l.share_burst")},
-        case when l.max_in_flight is not null then l.max_in_flight - {LANE_LEASED} end,
-        case when l.share_max_in_flight is not null then l.share_max_in_flight - {SHARE_LEASED} end,
-        case when l.outgoing then %(outgoing)s - (
-            select count(*) from public.jobs_dispatch b
-            where b.state = 'leased' and b.outgoing and b.schema_name = l.schema_name) end
+        {_BY_RATE.format(turn="s", rate="l.share_rate", burst="l.share_burst")}{{more}}
     ) as free from lane l, share s
 ), ready as materialized (
     select r.* from share s, room, lateral (
         select d.id, d.concurrency_key, d.rank {_READY} limit greatest(room.free, 0) for update skip locked) r
 ), judged as materialized (
-    select r.id, r.concurrency_key = '' or l.key_max_in_flight >= {_KEY_LEASED}
-        + row_number() over (partition by r.concurrency_key order by r.rank, r.id) as fits
-    from ready r, share s, lane l
+    select r.id, {{fits}} as fits from ready r, share s, lane l {{where}}
 ), moved as (
     update public.jobs_dispatch d set
         state = case when m.fits then 'leased' else 'held' end,
@@ -99,7 +111,7 @@ with {_CLOCK}, lane as ({{lane}}
     from lane p, served n where l.id = p.id and n.cost > 0
 )
 select l.id, l.schema_name, l.queue, s.id, s.share, t.id, t.token, t.leased_until,
-    (select held > 0 from served), (select {SOFT})
+    {{again}}, (select {SOFT})
 from lane l left join share s on true left join moved t on t.token is not null order by t.rank, t.id
 """  # noqa: S608 - made of constants
 
@@ -109,10 +121,27 @@ def _packed(statement: str) -> str:
     return " ".join(statement.split()).replace(" = ", "=")
 
 
-#: Of all lanes of the platform the one whose turn it is; and one that is named, of the product's own workers.
-CLAIM_ANY: Final = _packed(_CLAIM.format(lane=_ANY_LANE))
-CLAIM_THAT: Final = _packed(_CLAIM.format(lane=_THAT_LANE))
-#: For a share in which a claim came upon a key that is full. Whoever lets others of a key in locks the share, too.
+_QUICK: Final = {
+    "more": _UNCOUNTED,
+    "fits": "true",
+    "where": f"where not {_HAS_KEY}",
+    "again": f"({_IS_COUNTED} or {_HAS_KEY})",
+}
+_CAREFUL: Final = {"more": _COUNTED, "fits": _FITS, "where": "", "again": "(select held > 0 from served)"}
+#: Of all lanes of the platform the one whose turn it is; and one that is named, of the product's own workers. Their
+#: ninth column says that there is something to count: they claim nothing then, and LOCK_LANE and CLAIM_LOCKED do.
+CLAIM_ANY: Final = _packed(_CLAIM.format(lane=_ANY_LANE, **_QUICK))
+CLAIM_THAT: Final = _packed(_CLAIM.format(lane=_THAT_LANE, **_QUICK))
+LOCK_LANE: Final = (
+    f"select outgoing, schema_name, {SOFT} from public.jobs_lane where id = %(lane)s for no key update"  # noqa: S608
+)
+#: One after the other of those who take from several lanes of a tenant what they count together.
+ALONE_IN_TENANT: Final = (
+    "select pg_advisory_xact_lock(hashtextextended('packmule outgoing ' || %(schema)s, 0))"
+)
+#: Its ninth column says that something was set aside, which SET_ASIDE is to follow in the same transaction.
+CLAIM_LOCKED: Final = _packed(_CLAIM.format(lane=_LOCKED_LANE, **_CAREFUL))
+#: For a share in which a claim came upon a key that is full.
 SET_ASIDE: Final = f"""
 with share as materialized (
     select s.* from public.jobs_share s where s.id = %(share)s for no key update

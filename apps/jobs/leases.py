@@ -78,10 +78,9 @@ from unnest(%(ids)s::uuid[], %(tokens)s::uuid[], %(times)s::timestamptz[]) x(id,
 where d.id = x.id and d.token = x.token and %(schema)s in ('', d.schema_name)
 returning d.id, d.schema_name, d.queue, d.share, d.runner, d.concurrency_key
 """  # noqa: S608 - made of constants
-#: The share is locked first: whoever claims and holds a job back for its key has done so before this looks.
-_LOCK_SHARE = f"""
-select {SOFT} from public.jobs_share
-where schema_name = %(schema)s and queue = %(queue)s and share = %(share)s for no key update
+#: The lane is locked first: whoever claims and holds a job back for its key has done so before this looks.
+_LOCK_LANE = f"""
+select {SOFT} from public.jobs_lane where schema_name = %(schema)s and queue = %(queue)s for no key update
 """  # noqa: S608 - made of constants
 #: An array, which is made once: rows of a subquery with a limit could be chosen anew for each row that is looked at.
 _RELEASE_HELD = """
@@ -362,5 +361,5 @@ def _release_held(place: Place, key: str) -> None:
         "alone": alone(),
     }
     with registry(), connection.cursor() as cursor:
-        cursor.execute(_LOCK_SHARE, names)
+        cursor.execute(_LOCK_LANE, names)
         cursor.execute(_RELEASE_HELD, names)

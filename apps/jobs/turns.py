@@ -20,7 +20,18 @@ from django.db import connection
 
 from apps.core import clock
 from apps.core.ids import uuid7
-from apps.jobs.claiming import CLAIM_ANY, CLAIM_THAT, LANE_LEASED, NOW, SET_ASIDE, SHARE_LEASED, SOFT
+from apps.jobs.claiming import (
+    ALONE_IN_TENANT,
+    CLAIM_ANY,
+    CLAIM_LOCKED,
+    CLAIM_THAT,
+    LANE_LEASED,
+    LOCK_LANE,
+    NOW,
+    SET_ASIDE,
+    SHARE_LEASED,
+    SOFT,
+)
 from apps.jobs.registry import NOBODY, Runner
 from apps.tenancy.walls import outside, registry, registry_statement
 
@@ -138,7 +149,6 @@ select exists (
       and (%(share)s::uuid is null or s.share = %(share)s)
       and coalesce(greatest(l.blocked_until, s.blocked_until) <= {NOW}, true))
 """  # noqa: S608 - made of constants
-_LOCK_LANE = f"select {SOFT} from public.jobs_lane where id = %(lane)s for no key update"  # noqa: S608
 _LOCK_SHARE = "select 1 from public.jobs_share where id = %(share)s for no key update"
 _SETTLE_SHARE = f"""
 update public.jobs_share s set active = exists (
@@ -255,7 +265,9 @@ def _claim(statement: str, asked: dict[str, Any]) -> _Look:
     if not rows:
         return _Look([])
     if rows[0][8]:
-        _set_aside(rows[0][3])
+        rows = _claim_counting(rows[0][0], asked | said)
+        if not rows:
+            return _Look([], lane=True)
     if rows[0][5] is not None or rows[0][8]:
         leases = [_lease(row[:8]) for row in rows if row[5] is not None]
         return _Look(leases, lane=True, more=True)
@@ -266,10 +278,23 @@ def _claim(statement: str, asked: dict[str, Any]) -> _Look:
     return _Look([], lane=True, more=_settled(lane, share) and share is not None)
 
 
-def _set_aside(share: UUID) -> None:
+def _claim_counting(lane: UUID, asked: dict[str, Any]) -> list[Any]:
+    """Claim from a lane in which something is counted; see claiming. Nobody else claims from it meanwhile."""
+    with registry(), connection.cursor() as cursor:
+        cursor.execute(LOCK_LANE, asked | {"lane": lane})
+        outgoing, schema_name, _ = cursor.fetchone() or (False, "", None)
+        if outgoing:
+            cursor.execute(ALONE_IN_TENANT, {"schema": schema_name})
+        cursor.execute(CLAIM_LOCKED, asked | {"lane": lane})
+        rows = cursor.fetchall()
+        if rows and rows[0][8]:
+            _set_aside(cursor, rows[0][3])
+    return rows
+
+
+def _set_aside(cursor: Any, share: UUID) -> None:
     """Keep what waits for others of its key out of the way of the next claims, many at a time."""
-    with registry_statement(), connection.cursor() as cursor:
-        cursor.execute(SET_ASIDE, {"share": share})
+    cursor.execute(SET_ASIDE, {"share": share})
 
 
 def _lease(row: Sequence[Any]) -> Lease:
@@ -291,7 +316,7 @@ def _share_active(lane: UUID, share: UUID | None) -> bool:
     names = {"lane": lane, "share": share, "alone": alone()}
     active = False
     with registry(), connection.cursor() as cursor:
-        cursor.execute(_LOCK_LANE, names)
+        cursor.execute(LOCK_LANE, names)
         if share is not None:
             cursor.execute(_LOCK_SHARE, names)
             cursor.execute(_SETTLE_SHARE, names)

@@ -18,7 +18,8 @@ from apps.jobs import enqueuing, leases, sweeping
 from apps.jobs.models import Attempt, Job, Step
 from apps.jobs.registry import Dispatch, Lane, Share
 from apps.jobs.states import ENDED, JobState, StepKind
-from apps.jobs.tests.workers import Held, claim, make, rows, state, take
+from apps.jobs.tests.workers import Held, claim, describe, make, rows, state, take
+from apps.jobs.turns import Wish, claim_from
 from apps.tenancy.walls import enter, outside, registry
 from tests.client import Answer, Api
 from tests.scratch import Scratch, at_once, scratch_tenant, wait_until_somebody_waits
@@ -73,6 +74,48 @@ def test_twenty_who_claim_at_once_get_each_job_once(scratch: Scratch) -> None:
     made = [make(me) for _ in range(15)]
     found = at_once([lambda: [held.id for held in claim(me)]] * 20)
     assert sorted(job for each in found for job in each) == sorted(made)
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"max_in_flight": 2}, {}),
+        ({"max_in_flight_per_organization": 2}, {}),
+        ({"max_in_flight_per_key": 2}, {"concurrency_key": "oven"}),
+    ],
+)
+def test_of_eight_who_claim_at_once_no_more_get_one_than_may(
+    scratch: Scratch, rules: dict[str, Any], said: dict[str, Any]
+) -> None:
+    me = Api(scratch.key)
+    for number in range(10):
+        queue = f"kitchen.{number}"
+        describe(me, queue, **rules)
+        jobs = [make(me, queue=queue, **said) for _ in range(6)]
+        wish = Wish(scratch.ref.schema_name, queue)
+        found = [lease for each in at_once([lambda: claim_from(wish, 1)] * 8) for lease in each]  # noqa: B023
+        assert len(found) <= 2, number
+        assert sum(stands == "leased" for stands in rows(*jobs).values()) == len(found)
+        with enter(scratch.ref):
+            leases.end((lease.job_id, lease.token) for lease in found)
+        assert len(claim(me, queue, limit=9)) == 2, "and those that end let the next ones in"
+
+
+def test_what_is_set_aside_while_its_key_gets_free_goes_on(scratch: Scratch) -> None:
+    me = Api(scratch.key)
+    for _ in range(2):
+        make(me, concurrency_key="oven")
+    first = take(me)
+    wish = Wish(scratch.ref.schema_name, "menus")
+    with registry():
+        Lane.objects.select_for_update().get(schema_name=scratch.ref.schema_name, queue="menus")
+        found: list[Any] = []
+        claiming = begun(lambda: found.extend(claim_from(wish, 1)))
+        wait_until_somebody_waits()
+        ending = begun(first.complete)
+        time.sleep(0.3)
+    claiming.join(), ending.join()
+    assert len(found) + len(claim(me)) == 1
 
 
 def test_a_job_that_begins_to_wait_for_one_that_ends_is_not_forgotten(
