@@ -32,13 +32,14 @@ _BY_RATE = (
     f"case when {{rate}} is not null then {{burst}} - "
     f"ceil(greatest(extract(epoch from {{turn}}.tat - {_NOW}), 0) / {{rate}}) end"
 )
-#: Of a tenant whose receivers have all that one tenant may have, no lane is asked that would send them more.
+#: Of a tenant whose receivers have all that one tenant may have, no lane is asked that would send them more; and none
+#: at all by a process whose threads wait for receivers already, but for one.
 _ANY_LANE = f"""
     select l.* from public.jobs_lane l
     where l.runner = 'platform' and l.active and not l.paused and {_FREE.format(turn="l")}
-      and not (l.outgoing and l.schema_name in (
+      and not (l.outgoing and (%(senders)s < 1 or l.schema_name in (
         select b.schema_name from public.jobs_dispatch b where b.state = 'leased' and b.outgoing
-        group by b.schema_name having count(*) >= %(outgoing)s))
+        group by b.schema_name having count(*) >= %(outgoing)s)))
     order by l.virtual_time limit 1 for no key update skip locked"""  # noqa: S608 - made of constants
 _THAT_LANE = f"""
     select l.* from public.jobs_lane l
@@ -52,9 +53,9 @@ _LOCKED_LANE = f"""
 _COUNTED = f""",
         case when l.max_in_flight is not null then l.max_in_flight - {LANE_LEASED} end,
         case when l.share_max_in_flight is not null then l.share_max_in_flight - {SHARE_LEASED} end,
-        case when l.outgoing then %(outgoing)s - (
+        case when l.outgoing then least(%(senders)s, %(outgoing)s - (
             select count(*) from public.jobs_dispatch b
-            where b.state = 'leased' and b.outgoing and b.schema_name = l.schema_name) end"""  # noqa: S608 - made of constants
+            where b.state = 'leased' and b.outgoing and b.schema_name = l.schema_name)) end"""  # noqa: S608 - made of constants
 _IS_COUNTED = "(l.max_in_flight is not null or l.share_max_in_flight is not null or l.outgoing)"
 _UNCOUNTED = f", case when {_IS_COUNTED} then 0 end"
 #: Which of the ready rows `r` to lease: those whose key lets them; and where that is not counted: all, if none has one.
@@ -90,7 +91,7 @@ with {_CLOCK}, lane as ({{lane}}
             then {_NOW} + make_interval(secs => coalesce(%(seconds)s, l.lease_seconds)) end,
         outgoing = m.fits and l.outgoing
     from lane l, judged m where d.id = m.id
-    returning d.id, d.token, d.leased_until, d.rank
+    returning d.id, d.token, d.leased_until, d.rank, d.outgoing
 ), served as (
     select count(token) as taken, count(*) - count(token) as held,
         greatest(count(token), least(count(*), 1)) as cost
@@ -111,7 +112,7 @@ with {_CLOCK}, lane as ({{lane}}
     from lane p, served n where l.id = p.id and n.cost > 0
 )
 select l.id, l.schema_name, l.queue, s.id, s.share, t.id, t.token, t.leased_until,
-    {{again}}, (select {SOFT})
+    {{again}}, (select {SOFT}), t.outgoing
 from lane l left join share s on true left join moved t on t.token is not null order by t.rank, t.id
 """  # noqa: S608 - made of constants
 

@@ -57,6 +57,7 @@ class Lease:
     until: datetime
     place: Place
     lane_id: UUID
+    outgoing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,8 @@ where l.id = %(lane)s
 
 #: Looks of one claim that goes from share to share, and seconds between two thorough ones of whoever waits.
 _LOOKS, _THOROUGH = 10, 2.0
+#: As many as there are.
+ANY = 1_000_000
 _NO_LIMITS: dict[str, Any] = {"most": None, "most_of_share": None, "outgoing": False}
 _limits: dict[str, dict[str, Any]] = {}
 
@@ -188,12 +191,13 @@ class _Look:
     more: bool = False
 
 
-def claim(limit: int) -> tuple[list[Lease], bool]:
+def claim(limit: int, senders: int = ANY) -> tuple[list[Lease], bool]:
     """Lease up to `limit` jobs of the platform's lane whose turn it is; the second value says that there was a lane.
 
-    When there was one and nothing in it, it was put to rest, and the next one may be asked.
+    When there was one and nothing in it, it was put to rest, and the next one may be asked. `senders` bounds the jobs
+    among them that go to receivers of the tenants' choice.
     """
-    look = _claim(CLAIM_ANY, {"limit": limit, "share": None, "seconds": None})
+    look = _claim(CLAIM_ANY, {"limit": limit, "share": None, "seconds": None, "senders": senders})
     return look.leases, look.lane
 
 
@@ -204,6 +208,7 @@ def claim_from(wish: Wish, limit: int) -> list[Lease]:
     """
     asked = {
         "schema": wish.schema_name, "queue": wish.queue, "share": wish.share, "seconds": wish.seconds,
+        "senders": ANY,
     }  # fmt: skip
     found = _from_shares(asked, limit)
     return found if found or not _roused(asked) else _from_shares(asked, limit)
@@ -269,7 +274,7 @@ def _claim(statement: str, asked: dict[str, Any]) -> _Look:
         if not rows:
             return _Look([], lane=True)
     if rows[0][5] is not None or rows[0][8]:
-        leases = [_lease(row[:8]) for row in rows if row[5] is not None]
+        leases = [_lease(row) for row in rows if row[5] is not None]
         return _Look(leases, lane=True, more=True)
     lane, share = rows[0][0], rows[0][3]
     if share is None and statement is CLAIM_THAT:
@@ -298,8 +303,8 @@ def _set_aside(cursor: Any, share: UUID) -> None:
 
 
 def _lease(row: Sequence[Any]) -> Lease:
-    lane_id, schema_name, queue, _, share, job_id, token, until = row
-    return Lease(job_id, token, until, Place(schema_name, queue, share), lane_id)
+    lane_id, schema_name, queue, _, share, job_id, token, until, _, _, outgoing = row
+    return Lease(job_id, token, until, Place(schema_name, queue, share), lane_id, outgoing)
 
 
 def _settled(lane: UUID, share: UUID | None) -> bool:

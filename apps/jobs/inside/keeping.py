@@ -64,6 +64,11 @@ class Keeper(Thread):
             for job_id in ids:
                 self._kept.pop(job_id, None)
 
+    def outgoing(self) -> int:
+        """How many of those that are held go to receivers of the tenants' choice."""
+        with self._lock:
+            return sum(each.held.lease.outgoing for each in self._kept.values())
+
     def run(self) -> None:
         """Renew until the end is asked for."""
         while not self._stop_asked.wait(_LOOK):

@@ -36,9 +36,12 @@ class Held:
     tenant: TenantRef
 
 
-def take(limit: int, worker: str) -> tuple[list[Held], bool]:
-    """Lease and begin up to `limit` jobs of the lane whose turn it is; the second value says that there was a lane."""
-    found, there = turns.claim(limit)
+def take(limit: int, worker: str, senders: int = turns.ANY) -> tuple[list[Held], bool]:
+    """Lease and begin up to `limit` jobs of the lane whose turn it is; the second value says that there was a lane.
+
+    At most `senders` of them go to receivers of the tenants' choice.
+    """
+    found, there = turns.claim(limit, senders)
     if not found:
         return [], there
     tenant = _active(found[0].place.schema_name)

@@ -43,6 +43,7 @@ class Worker:
     """The threads of one worker process. `threads` jobs are done at a time."""
 
     def __init__(self, threads: int) -> None:
+        self.many = threads
         self.name = f"{socket.gethostname()}:{os.getpid()}"[:100]
         self.leases = brokers.Leases()
         self.keeper = Keeper()
@@ -89,13 +90,17 @@ class Worker:
             return [], False
         try:
             self._agree()
-            found, there = performing.take(limit, self.name)
+            found, there = performing.take(limit, self.name, self._senders())
         except DatabaseError as failure:
             logger.warning("nothing claimed (%s); trying again", type(failure).__name__)
             connections.close_all()
             return [], False
         self.keeper.keep(found)
         return found, there
+
+    def _senders(self) -> int:
+        """How many more threads may wait for receivers: all but one, so that everybody else's jobs go on."""
+        return max(1, self.many - 1) - self.keeper.outgoing()
 
     def _agree(self) -> None:
         """Begin nothing by a clock that nobody has compared yet."""

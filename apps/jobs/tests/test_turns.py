@@ -141,7 +141,9 @@ def test_no_claim_looks_on_and_on(world: World, api: Api, monkeypatch: pytest.Mo
     with CaptureQueriesContext(connection) as seen:
         assert claim(me) == []
     locking = [query for query in seen.captured_queries if "for no key update" in query["sql"]]
-    assert len(locking) <= 3 * 10, "each look sees that there is something to count, locks the lane, and counts"
+    assert len(locking) <= 3 * 10, (
+        "each look sees that there is something to count, locks the lane, and counts"
+    )
     assert len([held for _ in range(3) for held in claim(me)]) == 1, "the next ones go on"
 
 

@@ -15,7 +15,9 @@ from apps.jobs.inside.worker import Worker
 from apps.jobs.models import Job
 from apps.jobs.registry import Dispatch, Lane, Share
 from apps.jobs.tasks import AgainLater, NeverAgain, Run, Task, task
+from apps.jobs.tests.workers import describe, make
 from apps.tenancy.walls import current_tenant, enter, registry
+from tests.client import Api
 from tests.world import Space, World
 
 
@@ -110,3 +112,27 @@ def test_what_a_task_raises_decides_about_another_attempt(
         "dead", 1, {"type": "NeverAgain", "message": "this cannot be"},
     )  # fmt: skip
     assert (again.state, again.attempt, again.result) == ("succeeded", 2, "done")
+
+
+def test_slow_receivers_of_many_tenants_leave_a_thread_to_everybody_else(
+    world: World, api: Api, settings: Any, monkeypatch: pytest.MonkeyPatch, declared: Callable[..., Task]
+) -> None:
+    settings.PACKMULE_OUTGOING_AT_ONCE = 100
+    monkeypatch.setattr("django.db.transaction.on_commit", lambda work, **_: work())
+    monkeypatch.setattr("apps.jobs.queues.require_receiver", lambda *_: None)
+    worker = Worker(3)
+    for space in (world.acorn, world.birch):
+        me = api.using(space.root_key)
+        describe(me, push_url="https://receiver.example/jobs")
+        for _ in range(4):
+            make(me)
+    found = [held for _ in range(4) for held in worker.take(8)[0]]
+    assert (len(found), {held.lease.outgoing for held in found}) == (2, {True})
+
+    def own(run: Run) -> None: ...
+
+    with enter(world.birch.ref):
+        declared(own).enqueue_many(None, [({}, None)])
+    assert [held.job.kind for _ in range(2) for held in worker.take(8)[0]] == ["test.own"]
+    worker.keeper.forget([found[0].job.pk])
+    assert len(worker.take(8)[0]) == 1
