@@ -1,4 +1,4 @@
-"""How long a job waits after an attempt that failed."""
+"""Whether a job is tried again after an attempt that failed, and how long it waits."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ def seconds_after(attempt: int, *policies: Mapping[str, Any] | None) -> float:
     steps = min(attempt - 1, 64)
     length = min(wait["initial_seconds"] * wait["factor"] ** steps, wait["max_seconds"])
     return float(length * (1 + wait["jitter"] * _CHANCE.uniform(-1, 1)))
+
+
+def is_final(error_type: str, *policies: Mapping[str, Any] | None) -> bool:
+    """Whether an error of that type ends the job. Of `policies` the first that names such types counts."""
+    named = next((policy["never_on"] for policy in policies if policy and "never_on" in policy), ())
+    return error_type in named
 
 
 def time_after(attempt: int, *policies: Mapping[str, Any] | None, at_least: float = 0) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from apps.core.fields import CharField, FloatField, IntegerField
+from apps.core.fields import CharField, FloatField, IntegerField, ListField
 from apps.core.serializers import StrictSerializer
 
 QUEUE_PATTERN = r"[a-z0-9](?:[a-z0-9_.-]{0,58}[a-z0-9])?"
@@ -42,12 +42,17 @@ class KindField(CharField):
 
 
 class RetryInput(StrictSerializer):
-    """How long a job waits after an attempt that failed: longer each time."""
+    """Whether a job is tried again after an attempt that failed, and how long it waits: longer each time."""
 
     initial_seconds = FloatField(min_value=0, max_value=86_400, required=False)
     factor = FloatField(min_value=1, max_value=100, required=False)
     max_seconds = FloatField(min_value=0, max_value=7 * 86_400, required=False)
     jitter = FloatField(min_value=0, max_value=1, required=False, help_text="Part of it that is chance.")
+    never_on = ListField(
+        child=CharField(max_length=100),
+        required=False,
+        help_text="Types of error after which another attempt would fail just so: the job is dead at once.",
+    )
 
 
 class RateInput(StrictSerializer):

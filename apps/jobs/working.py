@@ -243,15 +243,15 @@ def failure(
     One that was lost has waited as long as its lease, so that the next is at once.
     """
     queue = Queue.objects.filter(name=job.queue).first()
+    policies = (job.retry, queue.retry if queue else None)
     most = job.max_attempts or (queue.max_attempts if queue else MAX_ATTEMPTS)
-    if job.state == JobState.CANCELLING or not retryable or job.attempt >= most:
+    final = not retryable or backoff.is_final(error["type"], *policies)
+    if job.state == JobState.CANCELLING or final or job.attempt >= most:
         return Outcome(job.pk, token, JobState.DEAD, attempt, error=error)
     if attempt == AttemptState.LOST:
         run_at = clock.now()
     else:
-        run_at = backoff.time_after(
-            job.attempt, job.retry, queue.retry if queue else None, at_least=retry_after
-        )
+        run_at = backoff.time_after(job.attempt, *policies, at_least=retry_after)
     if job.deadline_at is not None and run_at >= job.deadline_at:
         return Outcome(job.pk, token, JobState.DEAD, attempt, error=error)
     return Outcome(job.pk, token, JobState.RETRY_WAIT, attempt, error=error, run_at=run_at)

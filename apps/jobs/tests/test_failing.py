@@ -64,6 +64,21 @@ def test_what_is_not_retryable_is_dead_at_once(world: World, api: Api) -> None:
     assert rows(job) == {}
 
 
+def test_errors_of_types_that_are_named_are_final(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    describe(me, retry={"never_on": ["NotAMenu", "Unreadable"]})
+    ends = {}
+    for kind in ("NotAMenu", "Timeout"):
+        make(me)
+        ends[kind] = take(me).fail(kind)["state"]
+    make(me, retry={"never_on": ["Timeout"]})
+    ends["the job's own"] = take(me).fail("NotAMenu")["state"]
+    assert ends == {"NotAMenu": "dead", "Timeout": "retry_wait", "the job's own": "retry_wait"}
+    refused = me.post("/v1/jobs", {"queue": "menus", "kind": "x", "retry": {"never_on": "NotAMenu"}})
+    check_refusal(refused, 422, "validation_failed")
+    assert [error["field"] for error in refused["errors"]] == ["retry.never_on"]
+
+
 def test_a_worker_may_ask_for_more_time_and_never_for_less(world: World, api: Api) -> None:
     me = api.using(world.acorn.root_key)
     with clockwork() as now:
