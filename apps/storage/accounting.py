@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, F, Q, Sum
 
 from apps.core.ids import encode
+from apps.core.problems import missing
 from apps.storage.errors import QuotaExceeded, TooManyUploads
 from apps.storage.models import Bucket, File, FileVersion, Usage, VersionStatus
 
@@ -63,14 +65,40 @@ def require_few_open(file: File) -> None:
 
 
 def reserve(bucket: Bucket, organization_id: UUID | None, size: int) -> None:
-    """Set `size` bytes aside for an upload that begins. Raises what `require_room` raises, whoever comes at once."""
+    """Set `size` bytes aside for an upload that begins. Raises what `require_room` raises, whoever comes at once.
+
+    Raises NotFound when the bucket was deleted meanwhile.
+    """
+    if _reserved(bucket, organization_id, size):
+        return
     begin(bucket, [organization_id])
+    if not _reserved(bucket, organization_id, size):
+        require_room(bucket, organization_id, size)
+        raise _exceeded(bucket, organization_id, size)
+    _require_there(bucket)
+
+
+def _reserved(bucket: Bucket, organization_id: UUID | None, size: int) -> bool:
     room = _of(bucket.pk, organization_id).filter(open_uploads__lt=MOST_OPEN)
     if bucket.quota_bytes is not None:
         room = room.filter(bytes__lte=bucket.quota_bytes - size - F("reserved_bytes"))
-    if not room.update(reserved_bytes=F("reserved_bytes") + size, open_uploads=F("open_uploads") + 1):
-        require_room(bucket, organization_id, size)
-        raise _exceeded(bucket, organization_id, size)
+    changed: int = room.update(reserved_bytes=F("reserved_bytes") + size, open_uploads=F("open_uploads") + 1)
+    return bool(changed)
+
+
+def _require_there(bucket: Bucket) -> None:
+    """Raise NotFound unless `bucket` is there until the transaction ends.
+
+    Whoever deletes it finds no count of which they would wait for the lock, where there was none before this one.
+    """
+    try:
+        with transaction.atomic():
+            # At the commit PostgreSQL would look whether it is there: too late to say so.
+            connection.check_constraints()
+    except IntegrityError:
+        if Bucket.objects.filter(pk=bucket.pk).exists():
+            raise
+        raise missing("bucket", bucket.name) from None
 
 
 def settle(bucket: Bucket, organization_id: UUID | None, size: int, *, files: int = 0) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -25,8 +25,8 @@ from apps.storage.finding import find_file, find_version
 from apps.storage.models import File, FileStatus, FileVersion, Scan, VersionStatus
 from apps.storage.placing import require_type
 from apps.storage.stores import room
-from apps.storage.stores.base import Part
-from apps.storage.stores.errors import StoreUnreachable, UploadGone
+from apps.storage.stores.base import Part, Stat
+from apps.storage.stores.errors import BlobExists, StoreUnreachable, UploadGone
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ def _looked(mine: turns.Turn) -> Looked:
     if version.due_at <= clock.now():
         raise UploadExpired
     try:
-        _put_together(version)
+        _put_together(version, mine)
         return Looked(version.pk, *_read(version, mine))
     except Problem:
         if FileVersion.objects.filter(pk=version.pk).exists():
@@ -134,16 +134,11 @@ def arrived_parts(version: FileVersion) -> Sequence[Part]:
     return stores.store().parts(version.blob, version.upload_id)
 
 
-def _put_together(version: FileVersion) -> None:
+def _put_together(version: FileVersion, mine: turns.Turn) -> None:
     """Join the parts of an upload that has any, unless that happened in a call that ended before it was complete."""
-    store = stores.store()
-    stat = store.stat(version.blob)
+    stat = stores.store().stat(version.blob)
     if stat is None and version.part_size:
-        _require_parts(version, parts := _parts(version))
-        # They stay until they are joined, and what has no room now is completed later.
-        room.require(store, version.size)
-        store.finish_multipart(version.blob, version.upload_id, parts)
-        stat = store.stat(version.blob)
+        stat = _joined(version, mine)
     if stat is None:
         raise UploadMissing(f"Nothing has arrived yet. {UploadMissing.advice}")
     if stat.size != version.size:
@@ -151,6 +146,20 @@ def _put_together(version: FileVersion) -> None:
             f"{version.size} bytes were announced, and {stat.size} arrived. {SizeMismatch.advice}",
             extra={"announced": version.size, "arrived": stat.size},
         )
+
+
+def _joined(version: FileVersion, mine: turns.Turn) -> Stat:
+    """Join the parts, and say what lies there then. They stay until that is done: what has no room now has it later."""
+    store = stores.store()
+    _require_parts(version, parts := _parts(version))
+    room.require(store, version.size)
+    # A library that hears nothing of its own join tries it again, and is told that something lies there by now.
+    with mine.silent(store.joins_within), suppress(BlobExists):
+        store.finish_multipart(version.blob, version.upload_id, parts, mine.go_on)
+    stat = store.stat(version.blob)
+    if stat is None:
+        raise StoreUnreachable("The store put the parts together, and has nothing there yet.")
+    return stat
 
 
 def _parts(version: FileVersion) -> Sequence[Part]:

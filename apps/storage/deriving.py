@@ -7,7 +7,7 @@ lost is made again. What cannot be made is remembered too, so that it is not tri
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,7 +28,8 @@ from apps.storage.images.recipes import Recipe
 from apps.storage.models import Bucket, Condemned, Derivative, File, FileVersion
 from apps.storage.sniffing import UNKNOWN
 from apps.storage.stores import disk, keys
-from apps.storage.stores.errors import BlobMissing
+from apps.storage.stores.absence import Absence
+from apps.storage.stores.errors import BlobMissing, StoreUnreachable
 from apps.storage.stores.places import Places
 from apps.tenancy.walls import current_tenant, whole_tenant
 
@@ -40,6 +41,9 @@ _PATIENCE = 10.0
 #: How many do so or wait for it, since each keeps a thread from everybody's calls; and when others may come again.
 _waiting_room = Places(lambda: 5, lambda count: max(1, count - 1))
 _SOON = 2.0
+#: How many ask the store at a time whether it still has what was made; nobody waits for that.
+_asking = Places(lambda: 2, lambda _count: 1)
+_absence = Absence()
 #: After what time it is drawn and written, or its process is gone.
 _OVER_BY_THEN = timedelta(hours=1)
 #: Seconds until who waits for somebody else's image looks for it again.
@@ -58,7 +62,7 @@ def derivative_of(version: FileVersion, preset: str, recipe: Recipe) -> Derivati
     Raises NotAnImage, ImageTooLarge, ImageDamaged, ImageTooCostly or ImagesBusy, and what reading the store raises.
     """
     with whole_tenant():
-        found = _found(version, preset, recipe) or _waited_for(version, preset, recipe)
+        found = _at_hand(version, preset, recipe) or _waited_for(version, preset, recipe)
     if found.refusal:
         kind = _PROBLEMS[found.refusal]
         raise kind(f"{found.said} {kind.advice}")
@@ -85,18 +89,42 @@ def _forget(rows: Sequence[Derivative]) -> None:
     Derivative.objects.filter(pk__in=[row.pk for row in rows]).delete()
 
 
-def _found(version: FileVersion, preset: str, recipe: Recipe) -> Derivative | None:
-    """What was made before, unless somebody deleted its bytes: then it is made anew."""
+def _found(
+    version: FileVersion, preset: str, recipe: Recipe, lies: Callable[[str], bool]
+) -> Derivative | None:
+    """What was made before, unless somebody deleted its bytes, as `lies` says: then it is made anew."""
     found = Derivative.objects.filter(version=version, preset=preset, recipe=recipe.fingerprint).first()
-    return found if found and (found.refusal or _lies(found.blob)) else None
+    return found if found and (found.refusal or lies(found.blob)) else None
+
+
+def _at_hand(version: FileVersion, preset: str, recipe: Recipe) -> Derivative | None:
+    """The same, found by whoever has no place: it takes one to ask the store, and without one it seems to lie there."""
+    tenant = current_tenant().id
+
+    def seems_to_lie(blob: str) -> bool:
+        if not _asking.take(tenant):
+            return True
+        try:
+            return _lies(blob)
+        finally:
+            _asking.give_back(tenant)
+
+    return _found(version, preset, recipe, seems_to_lie)
 
 
 def _lies(blob: str) -> bool:
-    """Whether the store has it; asked again after some minutes, since a page asks for many of them, often."""
+    """Whether the store has it; asked again after some minutes, since a page asks for many of them, often.
+
+    A store that does not answer has it: whoever follows the link finds out, and no thread waits for it here.
+    """
+    if _absence.lasts:
+        return True
     try:
         _require_lies(blob, int(clock.now().timestamp() // _ASKED_AGAIN))
     except BlobMissing:
         return False
+    except StoreUnreachable:
+        _absence.note()
     return True
 
 
@@ -122,7 +150,7 @@ def _made(version: FileVersion, preset: str, recipe: Recipe) -> Derivative:
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
         with _place(until), _alone(version) as alone:
-            found = _found(version, preset, recipe)
+            found = _found(version, preset, recipe, _lies)
             if found is None and alone:
                 found = _kept(_drawn(version, preset, recipe), version)
         if found is not None:

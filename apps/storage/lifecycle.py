@@ -20,7 +20,7 @@ from django.db.models import QuerySet
 from apps.core import clock
 from apps.storage import accounting, blobs, scanning, stores, turns
 from apps.storage.accounting import Figures
-from apps.storage.completing import drop
+from apps.storage.completing import Content, drop
 from apps.storage.errors import CompletingBusy, ScannerUnreachable, UploadBusy
 from apps.storage.files import deleted
 from apps.storage.models import (
@@ -93,7 +93,7 @@ def run(*, cleared: int = 0, scanned: int = 0) -> Report:
     report.expired = _expire(File.objects.expired()) + _expire(File.objects.outlived())
     # All files are locked before any version, and those before anything is counted; nobody is waited for but for
     # counts, which are locked in the order of everybody: see File.
-    purged, abandoned = _locked(_long_deleted()), _locked(File.objects.filter(pk__in=_late()))
+    purged, abandoned = _few(_locked(_long_deleted())), _few(_locked(File.objects.filter(pk__in=_late())))
     owned = {file.pk for file in (*purged, *abandoned)}
     list(FileVersion.objects.filter(file__in=owned).order_by("id").select_for_update(of=("self",)))
     accounting.lock((file.bucket_id, file.organization_id) for file in (*purged, *abandoned))
@@ -132,6 +132,12 @@ def _expire(files: FileQuerySet) -> int:
 def _locked(files: FileQuerySet) -> list[File]:
     """Up to a batch of `files` that nobody else holds, locked."""
     return list(files.order_by("id").select_for_update(of=("self",), skip_locked=True)[:BATCH])
+
+
+def _few(files: Sequence[File]) -> list[File]:
+    """The first of `files`, whose versions one transaction deletes; the others have their turn in the next one."""
+    chosen = set(blobs.few([file.pk for file in files]))
+    return [file for file in files if file.pk in chosen]
 
 
 def _long_deleted() -> FileQuerySet:
@@ -198,25 +204,41 @@ def _asked_for_a_while(judged: Judged) -> int:
 def _put_off(asked: FileVersion) -> None:
     """Have all that the scanner is to be asked about wait, and `asked` come last."""
     later = clock.now() + SCANNED_AGAIN
-    with transaction.atomic():
-        # In the order of everybody; whoever holds one changes it anyway, or asks about it.
-        others = _unscanned().exclude(pk=asked.pk).order_by("id")
-        held = others.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True)
-        FileVersion.objects.filter(pk__in=list(held)).update(due_at=later - timedelta(seconds=1))
+    while _some_wait(_unscanned().exclude(pk=asked.pk), later - timedelta(seconds=1)):
+        continue
     _wait(asked, later)
+
+
+def _some_wait(versions: FileVersionQuerySet, until: datetime) -> int:
+    """Have a batch of `versions`, which are due, wait; returns how many did: 0 when there are no more."""
+    with transaction.atomic():
+        # Nobody is waited for: whoever holds one changes it anyway, or asks about it.
+        held = versions.order_by("due_at").select_for_update(of=("self",), skip_locked=True)
+        some = list(held.values_list("pk", flat=True)[:BATCH])
+        return FileVersion.objects.filter(pk__in=some).update(due_at=until)
 
 
 def _asked(version: FileVersion, judged: Judged) -> bool:
     """True when the scanner said something about `version`, and that is written."""
     try:
         with turns.turn(version, patience=0) as mine:
-            found = scanning.ask(turns.heard(stores.store().read(version.blob), mine.go_on))
+            found = _verdict(mine)
             if found != Scan.PENDING:
                 return judged(version, found)
     except (BlobMissing, UploadBusy):  # gone, or asked about by another run
         pass
     _wait(version, clock.now() + SCANNED_AGAIN)
     return False
+
+
+def _verdict(mine: turns.Turn) -> Scan:
+    """What the scanner says. Raises StoreUnreachable where it found a part of the content clean."""
+    content, version = Content(), mine.version
+    found = scanning.ask(content.passing(turns.heard(stores.store().read(version.blob), mine.go_on)))
+    if found == Scan.CLEAN and content.size != version.size:
+        # A store that broke off looks to a scanner like one that ended.
+        raise StoreUnreachable(f"Reading ended after {content.size} of {version.size} bytes.")
+    return found
 
 
 def _wait(version: FileVersion, until: datetime) -> None:

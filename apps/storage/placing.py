@@ -26,6 +26,7 @@ _OWNING = (PrincipalKind.USER, PrincipalKind.SERVICE_ACCOUNT, PrincipalKind.AGEN
 def new_file(
     actor: Actor,
     *,
+    file_id: UUID,
     bucket: str,
     name: str,
     size: int,
@@ -41,6 +42,7 @@ def new_file(
     require_takes(found, size, content_type, place)
     require_future(expires_at)
     made = File(
+        id=file_id,
         bucket=found,
         organization_id=place,
         name=name,

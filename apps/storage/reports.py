@@ -72,7 +72,7 @@ def _before(actor: Actor) -> Iterator[_Before]:
     prepare=_before,
 )
 def run_lifecycle(actor: Actor, *, prepared: _Before = _NOTHING) -> lifecycle.Report:
-    """Do now what the schedule does every few minutes, and say what was done.
+    """Do now what the worker does when it comes by, and say what was done.
 
     Files whose time is over are deleted, uploads that are a day old given up, files that were deleted 30 days ago
     purged, and their bytes deleted. The trail names each file.

@@ -26,8 +26,6 @@ _PATIENCE_FOR_PLACE, _PATIENCE = 1.0, 5.0
 _LOOKED_AGAIN = 0.05
 #: For how long a turn is good without a word; longer than a scanner may think about what it was sent.
 LASTS = timedelta(seconds=90)
-#: What a disk joins in a second, at least, without a word meanwhile.
-_JOINED = 10 * 2**20
 
 
 @dataclass(slots=True)
@@ -39,9 +37,22 @@ class Turn:
 
     def go_on(self) -> None:
         """Say that it is still being read. Costs nothing most of the time."""
-        now = clock.now()
-        if self.until - now < LASTS / 2 and _written(self.version, self.until, now + LASTS):
-            self.until = now + LASTS
+        if self.until - clock.now() < LASTS / 2:
+            self._lasts(LASTS)
+
+    @contextmanager
+    def silent(self, longest: timedelta) -> Iterator[None]:
+        """Have it last for up to `longest` more while the block runs, in which nothing is said."""
+        if longest:
+            self._lasts(LASTS + longest)
+        yield
+        if longest:
+            self._lasts(LASTS)
+
+    def _lasts(self, time: timedelta) -> None:
+        until = clock.now() + time
+        if _written(self.version, self.until, until):
+            self.until = until
 
 
 @contextmanager
@@ -82,7 +93,7 @@ def heard(chunks: Iterator[bytes], each: Callable[[], None]) -> Iterator[bytes]:
 
 def _taken(version: FileVersion) -> Turn | None:
     now = clock.now()
-    until = now + LASTS + timedelta(seconds=version.size // _JOINED)
+    until = now + LASTS
     mine = FileVersion.objects.filter(pk=version.pk)
     free = mine.filter(Q(read_until__isnull=True) | Q(read_until__lte=now))
     if free.update(read_until=until) or not mine.exists():

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from apps.accounts.machines import placed
 from apps.core import clock
 from apps.core.actor import Actor
+from apps.core.ids import uuid7
 from apps.core.operations import Risk, operation
 from apps.storage import accounting, blobs, stores
 from apps.storage import serializers as forms
+from apps.storage.buckets import find_bucket
 from apps.storage.completing import Looked, arrived_parts, complete, drop, look
 from apps.storage.errors import NoOpenUpload, PartUnknown, UploadExpired
 from apps.storage.finding import find_file, find_version
 from apps.storage.models import File, FileVersion, Upload, VersionStatus
 from apps.storage.placing import new_file, require_takes
 from apps.storage.stores import room
+from apps.storage.stores.errors import StoreUnreachable
 
 MIB = 2**20
 #: Above it an upload is cut into parts unless asked otherwise, so that a broken one goes on where it broke.
@@ -27,12 +34,83 @@ PART_SIZE = 8 * MIB
 _MOST_PARTS = 9000
 
 
+@dataclass(slots=True)
+class _Opened:
+    """Where the bytes of a version go that is not announced yet, for whoever announces it to take."""
+
+    file_id: UUID
+    version_id: UUID
+    blob: str
+    part_size: int | None = None
+    upload_id: str = ""
+    is_taken: bool = False
+
+
+@contextmanager
+def _new(
+    actor: Actor,
+    /,
+    *,
+    bucket: str,
+    size: int,
+    content_type: str,
+    multipart: bool | None = None,
+    organization: UUID | None = None,
+    **_said: Any,
+) -> Iterator[_Opened]:
+    """Ask the store about a new file, while nothing is locked."""
+    if _goes_in_parts(size, multipart):
+        require_takes(find_bucket(bucket), size, content_type, placed(actor, organization))
+    with _opened(actor, uuid7(), size, multipart) as opened:
+        yield opened
+
+
+@contextmanager
+def _another(
+    actor: Actor,
+    *,
+    file_id: UUID,
+    size: int,
+    content_type: str,
+    multipart: bool | None = None,
+    **_said: Any,
+) -> Iterator[_Opened]:
+    """Ask the store about another content of a file, while nothing is locked."""
+    if _goes_in_parts(size, multipart):
+        file = find_file(actor, file_id)
+        require_takes(file.bucket, size, content_type, file.organization_id)
+    with _opened(actor, file_id, size, multipart) as opened:
+        yield opened
+
+
+@contextmanager
+def _opened(actor: Actor, file_id: UUID, size: int, multipart: bool | None) -> Iterator[_Opened]:
+    """Have the store begin what goes in parts, and forget that again where it is not announced."""
+    store, version_id = stores.store(), uuid7()
+    opened = _Opened(file_id, version_id, blobs.key_of(actor.tenant, file_id, version_id))
+    if _goes_in_parts(size, multipart):
+        room.require(store, size, in_parts=True)
+        opened.part_size, opened.upload_id = part_size(size), store.start_multipart(opened.blob)
+    else:
+        store.require_writes_once()
+    try:
+        yield opened
+    except BaseException:
+        opened.is_taken = False
+        raise
+    finally:
+        if opened.upload_id and not opened.is_taken:
+            with suppress(StoreUnreachable):  # what is left is tidied away after a while
+                store.abort_multipart(opened.blob, opened.upload_id)
+
+
 @operation(
     "files.create",
     scope="files:write",
     risk=Risk.WRITE,
     input=forms.FileInput,
     output=forms.NewFileOutput,
+    prepare=_new,
 )
 def create_file(
     actor: Actor,
@@ -40,6 +118,7 @@ def create_file(
     *,
     size: int,
     content_type: str,
+    prepared: _Opened,
     sha256: str = "",
     multipart: bool | None = None,
     **place: Any,
@@ -50,8 +129,9 @@ def create_file(
     they go in parts, and an upload that breaks goes on where it broke. One that is not complete after 24 hours is given
     up. The bucket's rules are held against what is announced here, and against the bytes when they are complete.
     """
-    file = new_file(actor, size=size, content_type=content_type, **place)
-    file.upload = _begin(actor, file, size, content_type, sha256, multipart)
+    del multipart  # `prepared` is what came of it
+    file = new_file(actor, file_id=prepared.file_id, size=size, content_type=content_type, **place)
+    file.upload = _begin(actor, file, prepared, size, content_type, sha256)
     return file
 
 
@@ -61,6 +141,7 @@ def create_file(
     risk=Risk.WRITE,
     input=forms.UploadInput,
     output=forms.NewFileOutput,
+    prepare=_another,
     event="file.version_created",
 )
 def upload_version(
@@ -69,6 +150,7 @@ def upload_version(
     file_id: UUID,
     size: int,
     content_type: str,
+    prepared: _Opened,
     sha256: str = "",
     multipart: bool | None = None,
 ) -> File:
@@ -76,10 +158,11 @@ def upload_version(
 
     The bucket says how many versions are kept; the oldest ones go.
     """
+    del multipart  # `prepared` is what came of it
     file = File.locked(File.objects.visible_to(actor).alive().select_related("bucket"), file_id, None)
     require_takes(file.bucket, size, content_type, file.organization_id)
     accounting.require_few_open(file)
-    file.upload = _begin(actor, file, size, content_type, sha256, multipart)
+    file.upload = _begin(actor, file, prepared, size, content_type, sha256)
     return file
 
 
@@ -171,11 +254,12 @@ def complete_upload(
     return complete(actor, file_id, prepared, sha256)
 
 
-def _begin(
-    actor: Actor, file: File, size: int, content_type: str, sha256: str, multipart: bool | None
-) -> Upload:
+def _begin(actor: Actor, file: File, opened: _Opened, size: int, content_type: str, sha256: str) -> Upload:
+    if not opened.upload_id:
+        room.require(stores.store(), size)
     newest = file.versions.order_by("-number").values_list("number", flat=True).first()
     made = FileVersion(
+        id=opened.version_id,
         file=file,
         organization_id=file.organization_id,
         number=(newest or 0) + 1,
@@ -184,23 +268,21 @@ def _begin(
         content_type=content_type,
         due_at=clock.now() + blobs.ABANDONED_AFTER,
         uploaded_by=actor.credential.public_id or "",
+        blob=opened.blob,
+        part_size=opened.part_size,
+        upload_id=opened.upload_id,
     )
-    made.blob = blobs.key_of(actor.tenant, made)
-    in_parts = bool(size) and _goes_in_parts(size, multipart)
-    room.require(stores.store(), size, in_parts=in_parts)
-    if in_parts:
-        made.part_size = part_size(size)
-        made.upload_id = stores.store().start_multipart(made.blob)
-    # An S3 may be asked before it signs, and nobody is to wait for the count meanwhile.
     request = _request(made)
     made.save(force_insert=True)
     accounting.reserve(file.bucket, file.organization_id, size)
+    opened.is_taken = True
     return request
 
 
 def _goes_in_parts(size: int, multipart: bool | None) -> bool:
-    """Whether so many bytes are sent in parts, where the caller said `multipart` or nothing of it."""
-    return size > IN_PARTS_ABOVE if multipart is None else multipart or size > _LARGEST_REQUEST
+    """Whether so many bytes are sent in parts, where the caller said `multipart` or nothing of it; none never are."""
+    asked = size > IN_PARTS_ABOVE if multipart is None else multipart or size > _LARGEST_REQUEST
+    return bool(size) and asked
 
 
 def part_size(size: int) -> int:

@@ -6,7 +6,7 @@ one. What a client PUTs is there whole, with exactly the size that was signed, o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import BinaryIO, Protocol
@@ -52,12 +52,20 @@ class Disposition:
     inline: bool = False
 
 
+def nobody() -> None:
+    """Hear that something goes on, and do nothing."""
+
+
 class Store(Protocol):
     """Where blobs lie. What asks the store raises StoreUnreachable (503, retryable) when it does not answer.
 
     Signing asks nobody, but for the first upload of a process, before which an S3 is tried. A key that is none raises
     ValueError everywhere.
     """
+
+    @property
+    def joins_within(self) -> timedelta:
+        """For how long `finish_multipart` may say nothing."""
 
     def require_writes_once(self) -> None:
         """Raise StoreOverwrites when the store would write over a blob that is there."""
@@ -77,9 +85,12 @@ class Store(Protocol):
     def parts(self, key: str, upload_id: str) -> Sequence[Part]:
         """The parts that have arrived, by number. Raises UploadGone when it was finished or aborted."""
 
-    def finish_multipart(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
+    def finish_multipart(
+        self, key: str, upload_id: str, parts: Sequence[Part], going_on: Callable[[], None] = nobody
+    ) -> None:
         """Put `parts`, as `parts()` named them and in that order, together under `key`.
 
+        `going_on` is called again and again meanwhile, but for times of up to `joins_within`.
         Raises BlobExists when something lies there, so also when it was finished before; UploadGone when it was
         aborted, and PartsDiffer when they are not the parts that arrived.
         """

@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -93,11 +93,13 @@ def _write_all(file: BinaryIO, chunk: bytes) -> None:
         rest = rest[file.write(rest) :]
 
 
-def contents(pieces: Iterable[Path]) -> Iterator[bytes]:
-    """The bytes of the files `pieces`, one after the other, in chunks of bounded size."""
+def contents(pieces: Iterable[Path], each: Callable[[], None]) -> Iterator[bytes]:
+    """The bytes of the files `pieces`, one after the other, in chunks of bounded size; `each` is called with each."""
     for piece in pieces:
         with piece.open("rb", buffering=0) as file:
-            yield from iter(partial(file.read, CHUNK), b"")
+            for chunk in iter(partial(file.read, CHUNK), b""):
+                each()
+                yield chunk
 
 
 @refusing()

@@ -16,7 +16,7 @@ from uuid import uuid4
 from django.core.files.storage import FileSystemStorage
 
 from apps.storage.stores import disk, keys, signing
-from apps.storage.stores.base import Disposition, Part, SignedRequest, Stat
+from apps.storage.stores.base import Disposition, Part, SignedRequest, Stat, nobody
 from apps.storage.stores.disposition import content_type, safe_name
 from apps.storage.stores.errors import BlobExists, BlobMissing, PartsDiffer, UploadGone
 from apps.storage.stores.signing import Grant
@@ -27,6 +27,8 @@ _INCOMING, _UPLOADS = ".incoming", ".uploads"
 
 class LocalStore:
     """A Store on a folder; `root` is made when it is first written to. See base.Store for what its methods promise."""
+
+    joins_within = timedelta(0)
 
     def __init__(self, root: Path) -> None:
         # Its path() refuses whatever would lead out of the folder, after keys.check has.
@@ -59,7 +61,9 @@ class LocalStore:
             return [_part(path) for path in sorted(folder.iterdir())]
 
     @disk.refusing()
-    def finish_multipart(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
+    def finish_multipart(
+        self, key: str, upload_id: str, parts: Sequence[Part], going_on: Callable[[], None] = nobody
+    ) -> None:
         """Write the parts' files into another one, which takes as much room again, and delete them then.
 
         Raises BlobExists, UploadGone, PartsDiffer, and StoreFull, after which all parts are there as before.
@@ -71,7 +75,7 @@ class LocalStore:
         pieces = [folder / _numbered(part.number) for part in parts]
         with disk.incoming(self.root / _INCOMING, room=sum(part.size for part in parts)) as made:
             with _gone_when_aborted():
-                disk.write(made, disk.contents(pieces))
+                disk.write(made, disk.contents(pieces, going_on))
             disk.keep(made, self._path(key))
         shutil.rmtree(folder, ignore_errors=True)
 

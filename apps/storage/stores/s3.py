@@ -8,7 +8,7 @@ it is tried before the first upload.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from io import BytesIO
@@ -23,7 +23,7 @@ from apps.core import clock
 from apps.core.ids import encode
 from apps.core.problems import Problem
 from apps.storage.stores import disk, keys
-from apps.storage.stores.base import Disposition, Part, SignedRequest, Stat
+from apps.storage.stores.base import Disposition, Part, SignedRequest, Stat, nobody
 from apps.storage.stores.disposition import content_disposition, content_type
 from apps.storage.stores.errors import (
     BlobExists,
@@ -64,6 +64,9 @@ _RETRY_SECONDS = 2
 
 class S3Store:
     """A Store in one bucket. See base.Store for what its methods promise. One may be used by several threads."""
+
+    #: S3 joins in one call, which is tried again, and for which it may need minutes where there are many parts.
+    joins_within = timedelta(minutes=10)
 
     def __init__(
         self, bucket: str, endpoint: str, region: str, access_key: str, secret_key: str, path_style: bool
@@ -128,7 +131,13 @@ class S3Store:
             found = [part for page in pages for part in page.get("Parts", [])]
         return [Part(part["PartNumber"], part["Size"], part["ETag"]) for part in found]
 
-    def finish_multipart(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
+    def finish_multipart(
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        going_on: Callable[[], None] = nobody,  # noqa: ARG002 - nothing is heard until it is done
+    ) -> None:
         """CompleteMultipartUpload."""
         if not parts:
             raise PartsDiffer

@@ -17,9 +17,11 @@ from apps.core import clock
 from apps.core.ids import decode
 from apps.storage import turns
 from apps.storage.models import Condemned, File, FileVersion, Usage
+from apps.storage.stores import disk
+from apps.storage.stores.errors import BlobExists
 from apps.storage.stores.local import LocalStore
 from apps.storage.tests.clamd import running
-from apps.storage.tests.parcels import PNG, announce, arrive, make_bucket, sha256
+from apps.storage.tests.parcels import PNG, announce, arrive, make_bucket, send, sha256
 from apps.tenancy.walls import enter
 from tests.client import Answer, Api
 from tests.scratch import Scratch, at_once, scratch_tenant, wait_until_somebody_waits
@@ -239,3 +241,94 @@ def test_a_content_of_which_a_part_was_read_is_not_completed(
     assert (broken.status, broken.code, broken["retryable"]) == (503, "store_unreachable", True)
     monkeypatch.setattr(LocalStore, "read", read)
     assert me.post(f"{path}/complete")["sha256"] == sha256(PNG)
+
+
+def in_parts(me: Api) -> str:
+    """A file whose one part has arrived; returns its path."""
+    made = announce(me, multipart=True)
+    assert send(made["upload"], PNG).status_code < 300
+    return f"/v1/files/{made['id']}"
+
+
+def test_a_turn_that_was_left_behind_by_a_large_upload_ends_as_soon(world: World, me: Api) -> None:
+    version = version_of(world.acorn, arrived(world.acorn, me))
+    version.size = 50 * 2**30
+    with enter(world.acorn.ref):
+        taken = turns._taken(version)
+    assert taken is not None
+    assert taken.until - clock.now() <= turns.LASTS
+
+
+def test_a_turn_goes_on_while_parts_are_joined_slowly(
+    world: World, me: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = in_parts(me)
+    monkeypatch.setattr(disk, "CHUNK", 50)
+    write_all, others = disk._write_all, list[turns.Turn | None]()
+    with clock.frozen(clock.now()) as moved:
+
+        def slow(file: Any, chunk: bytes) -> None:
+            moved.move(turns.LASTS * 0.6)
+            others.append(turns._taken(version_of(world.acorn, path)))
+            write_all(file, chunk)
+
+        monkeypatch.setattr(disk, "_write_all", slow)
+        assert me.post(f"{path}/complete")["sha256"] == sha256(PNG)
+    assert set(others) == {None}
+    assert len(others) > 3
+
+
+def test_a_turn_lasts_while_a_store_joins_without_a_word_and_no_longer(
+    world: World, me: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, finish = in_parts(me), LocalStore.finish_multipart
+    monkeypatch.setattr(LocalStore, "joins_within", timedelta(minutes=10))
+    ends: list[timedelta] = []
+
+    def noted() -> None:
+        until = version_of(world.acorn, path).read_until
+        assert until is not None
+        ends.append(until - clock.now())
+
+    def slow(store: LocalStore, *args: Any) -> None:
+        noted()
+        moved.move(timedelta(minutes=9))
+        assert turns._taken(version_of(world.acorn, path)) is None
+        finish(store, *args)
+
+    def read(store: LocalStore, *args: Any) -> Iterator[bytes]:
+        noted()
+        yield PNG
+
+    monkeypatch.setattr(LocalStore, "finish_multipart", slow)
+    monkeypatch.setattr(LocalStore, "read", read)
+    with clock.frozen(clock.now()) as moved:
+        assert me.post(f"{path}/complete")["status"] == "ready"
+    assert ends == [turns.LASTS + timedelta(minutes=10), turns.LASTS]
+
+
+@pytest.mark.parametrize("content", [PNG, PNG[:-1]])
+def test_what_lies_there_decides_where_a_join_that_was_tried_twice_says_so(
+    world: World, me: Api, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    """S3's library tries again when it hears nothing in time, and the first try has joined the parts by then."""
+    path = in_parts(me)
+
+    def twice(store: LocalStore, *_args: Any) -> None:
+        arrive(world.acorn, path.rpartition("/")[2], content)
+        raise BlobExists
+
+    monkeypatch.setattr(LocalStore, "finish_multipart", twice)
+    answer = me.post(f"{path}/complete", idempotency_key="once")
+    assert (answer.status, answer.code) == ((200, "") if content == PNG else (409, "size_mismatch"))
+
+
+def test_what_is_not_there_yet_after_a_join_is_asked_for_again(
+    me: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = in_parts(me)
+    with monkeypatch.context() as broken:
+        broken.setattr(LocalStore, "finish_multipart", lambda *_: None)
+        refused = me.post(f"{path}/complete", idempotency_key="once")
+        assert (refused.status, refused.code, refused["retryable"]) == (503, "store_unreachable", True)
+    assert me.post(f"{path}/complete", idempotency_key="once")["status"] == "ready"

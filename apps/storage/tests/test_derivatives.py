@@ -12,11 +12,15 @@ from django.conf import LazySettings
 from PIL import Image
 
 from apps.core import clock
+from apps.storage import deriving
 from apps.storage.images import running
 from apps.storage.images.recipes import Recipe
 from apps.storage.images.tests.pictures import bomb, corners, encoded, exif, webp_bomb
 from apps.storage.models import Condemned, Derivative
+from apps.storage.stores import absence
+from apps.storage.stores.absence import Absence
 from apps.storage.stores.base import Stat
+from apps.storage.stores.errors import StoreUnreachable
 from apps.storage.stores.local import LocalStore
 from apps.storage.stores.places import Places
 from apps.storage.tests.clamd import running as running_clamd
@@ -300,3 +304,37 @@ def test_who_may_read_the_file_may_have_its_derivatives(world: World, me: Api, a
         assert not Derivative.objects.exists()
     with enter(world.acorn.ref, north.uuid):
         assert Derivative.objects.count() == 3
+
+
+def test_a_store_that_does_not_answer_is_asked_once_a_minute_and_keeps_nobody_waiting(
+    world: World, me: Api, made: list[Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deriving, "_absence", Absence())
+    path, asked = photo(world, me), list[str]()
+    for preset in PRESETS:
+        assert me.get(f"{path}/derivatives/{preset}").status == 302
+
+    def away(_store: LocalStore, key: str) -> Stat:
+        asked.append(key)
+        raise StoreUnreachable
+
+    monkeypatch.setattr(LocalStore, "stat", away)
+    with clock.frozen(clock.now() + timedelta(hours=1)) as moved:
+        for preset in (*PRESETS, *PRESETS):
+            assert me.get(f"{path}/derivatives/{preset}").status == 302
+        assert len(asked) == 1
+        moved.move(absence.LASTS)
+        assert me.get(f"{path}/derivatives/thumb").status == 302
+    assert (len(asked), len(made)) == (2, len(PRESETS))
+
+
+def test_who_finds_no_place_does_not_ask_the_store(
+    world: World, me: Api, made: list[Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = photo(world, me)
+    assert me.get(f"{path}/derivatives/thumb").status == 302
+    monkeypatch.setattr(deriving, "_asking", Places(lambda: 0))
+    monkeypatch.setattr(LocalStore, "stat", lambda *_: pytest.fail("asked without a place"))
+    with clock.frozen(clock.now() + timedelta(hours=1)):
+        assert me.get(f"{path}/derivatives/thumb").status == 302
+    assert len(made) == 1

@@ -14,7 +14,7 @@ from django.db import connections, transaction
 from apps.core import clock
 from apps.core.ids import encode
 from apps.storage import accounting
-from apps.storage.models import FileVersion, Scan, Usage
+from apps.storage.models import Bucket, FileVersion, Scan, Usage
 from apps.storage.tests.parcels import PNG, announce, arrive
 from apps.tenancy.walls import enter
 from tests.client import Answer, Api
@@ -124,3 +124,19 @@ def test_a_bucket_for_which_a_file_is_announced_is_not_deleted(
     Api(scratch.key).post(f"{ready(scratch)}/purge")
     deleting = Call(lambda: Api(scratch.key).delete("/v1/buckets/photos"))
     assert announced_meanwhile(monkeypatch, scratch, deleting).code == "bucket_not_empty"
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_a_file_for_a_bucket_that_is_deleted_meanwhile_is_for_none(scratch: Scratch, counted: bool) -> None:
+    """Whoever announces waits for the count that is deleted; where there is none yet, for the bucket at the end."""
+    if counted:
+        Api(scratch.key).post(f"{ready(scratch)}/purge")
+    announcing = Call(lambda: announce(Api(scratch.key)))
+    with enter(scratch.ref), transaction.atomic():
+        Usage.objects.all().delete()
+        Bucket.objects.all().delete()
+        announcing.begin()
+        wait_until_somebody_waits()
+    answer = announcing.answer()
+    assert (answer.status, answer.code) == (404, "not_found")
+    assert "photos" in answer["detail"]

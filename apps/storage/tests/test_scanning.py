@@ -13,6 +13,7 @@ from apps.core import clock
 from apps.storage import scanning, turns
 from apps.storage.errors import ScannerUnreachable
 from apps.storage.models import FileVersion, Scan
+from apps.storage.stores.local import LocalStore
 from apps.storage.tests.clamd import Clamd, running
 from apps.storage.tests.parcels import (
     PNG,
@@ -249,3 +250,15 @@ def test_a_scanner_that_is_away_is_asked_once(
         assert (len(asked), first > moved.at, last > first) == (1, True, True)
         moved.move(LATER)
         assert root.post("/v1/storage/lifecycle")["scanned"] == 3
+
+
+def test_a_part_of_a_content_that_is_clean_says_nothing_of_the_whole(
+    world: World, root: Api, waiting: str, clamd: Clamd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = LocalStore.read
+    with monkeypatch.context() as broken:
+        broken.setattr(LocalStore, "read", lambda *args: iter([next(read(*args))[:10]]))
+        assert scan_later(root) == 0
+    assert clamd.scanned[-1] == PNG[:10]
+    with clock.frozen(clock.now() + 2 * LATER):
+        assert root.post("/v1/storage/lifecycle")["scanned"] == 1

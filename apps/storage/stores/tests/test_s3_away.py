@@ -21,6 +21,7 @@ from apps.core import serving
 from apps.storage import stores
 from apps.storage.stores import proof, store
 from apps.storage.stores import s3 as s3_module
+from apps.storage.stores.absence import Absence
 from apps.storage.stores.base import Disposition, Store
 from apps.storage.stores.errors import StoreOverwrites, StoreUnreachable
 from apps.storage.stores.s3 import S3Store
@@ -159,7 +160,7 @@ def chosen(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
         for name, value in S3Server(endpoint).settings().items():
             setattr(settings, name, value)
 
-    monkeypatch.setattr(proof, "_asked_again", 0.0)
+    monkeypatch.setattr(proof, "_absence", Absence())
     return choose
 
 
