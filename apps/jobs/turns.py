@@ -291,7 +291,7 @@ def _claim_counting(lane: UUID, asked: dict[str, Any]) -> list[Any]:
         if outgoing:
             cursor.execute(ALONE_IN_TENANT, {"schema": schema_name})
         cursor.execute(CLAIM_LOCKED, asked | {"lane": lane})
-        rows = cursor.fetchall()
+        rows = list(cursor.fetchall())
         if rows and rows[0][8]:
             _set_aside(cursor, rows[0][3])
     return rows

@@ -114,7 +114,8 @@ def test_what_is_set_aside_while_its_key_gets_free_goes_on(scratch: Scratch) -> 
         wait_until_somebody_waits()
         ending = begun(first.complete)
         time.sleep(0.3)
-    claiming.join(), ending.join()
+    claiming.join()
+    ending.join()
     assert len(found) + len(claim(me)) == 1
 
 
