@@ -27,6 +27,8 @@ DUTY = "collections"
 #: to the collection meanwhile.
 AT_ONCE = 12
 SMALL = 2_000
+#: How long one call of the worker carries on the collections of a tenant: less than it gets to end.
+SECONDS = 3.0
 
 
 def carry_on(collection: Collection, *, batches: int | None = None, seconds: float | None = None) -> None:
@@ -76,17 +78,28 @@ def is_busy(collection: Collection) -> bool:
 
 
 def carry_on_everywhere() -> int:
-    """Carry on every collection of the tenant that stands, for a while each; returns how many there were.
+    """Carry on the collections of the tenant that stands, for some seconds; returns how many could be carried on.
 
-    One that fails is logged and left for the next turn: the others do not wait for it.
+    They share the time and come in any order: none that takes long, or fails, has another one wait for ever. One that
+    fails is logged and left for the next turn.
     """
-    found = list(Collection.objects.filter(busy=True).order_by("id"))
-    for collection in found:
-        try:
-            carry_on(collection, seconds=5.0)
-        except Exception:
-            logger.exception("%s cannot be carried on; trying again later", collection.name)
-    return len(found)
+    found = list(Collection.objects.filter(busy=True).order_by("?"))
+    until, done = monotonic() + SECONDS, 0
+    for turn, collection in enumerate(found):
+        left = until - monotonic()
+        if left <= 0:
+            break
+        done += _carried_on(collection, left / (len(found) - turn))
+    return done
+
+
+def _carried_on(collection: Collection, seconds: float) -> bool:
+    try:
+        carry_on(collection, seconds=seconds)
+    except Exception:
+        logger.exception("%s cannot be carried on; trying again later", collection.name)
+        return False
+    return True
 
 
 def waiting(tenant: Tenant) -> list[Rows]:  # noqa: ARG001 - what duties get

@@ -13,12 +13,13 @@ class JobsConfig(AppConfig):
         from django.conf import settings
 
         from apps.apikeys.made import on_ended
-        from apps.jobs import firing, forgetting, moving, organizations, streaming, tasks
+        from apps.jobs import ending, firing, forgetting, moving, organizations, releasing, streaming, tasks
         from apps.jobs.turns import register_ringer
         from apps.orgs import hooks
         from apps.tenancy.patrol import register_duty
         from apps.tenancy.streaming.sources import register_source
 
+        ending.rest_to(releasing.put)
         register_source(streaming.TOPIC, streaming.Jobs())
         on_ended(firing.stop_those_through)
         on_ended(tasks.end_those_through)

@@ -29,6 +29,10 @@ _TOLD = {
 _WORD, _UNSAID = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,99}"), "error"
 #: How many jobs are read and written at a time, however many there are.
 SLICE: Final = 500
+#: How many jobs that waited go on in the transaction of what they waited for.
+MOST: Final = 1000
+#: What goes on with the others; tasks are made of what is here.
+_rest: list[Callable[[Mapping[UUID, str]], None]] = []
 #: How the platform's own jobs of a kind share their lane, where that is not by organization.
 _shares: dict[str, Callable[[Any], UUID]] = {}
 
@@ -83,21 +87,45 @@ def put_right(ids: Collection[UUID]) -> None:
 def release_dependents(actor: Actor | None, ended: Sequence[Job]) -> None:
     """Let jobs go on that waited for `ended`; those that waited for one that did not succeed are dead.
 
-    Whole chains end that way, so that it goes on until nothing is left that waited.
+    Whole chains end that way, so that it goes on until nothing is left that waited. Of very many some are left to a
+    task.
     """
-    over = {job.pk: str(job.state) for job in ended}
-    while over:
-        with whole_tenant():
-            over = _dependents(actor, over)
+    release(actor, {job.pk: str(job.state) for job in ended})
 
 
-def _dependents(actor: Actor | None, over: Mapping[UUID, str]) -> dict[UUID, str]:
-    """Settle those that wait for jobs that are `over`, by id and state. Returns those that are dead by it, likewise."""
+def release(actor: Actor | None, over: Mapping[UUID, str]) -> int:
+    """The same for jobs that are `over`, by id and state; returns how many waited that do so no more."""
+    done = 0
+    with whole_tenant():
+        while over:
+            waiting = _dependents(over, MOST - done)
+            done += len(waiting)
+            dead: dict[UUID, str] = {}
+            for jobs in slices(waiting):
+                dead |= _released(actor, jobs, over)
+            if done >= MOST:
+                _leave(over, dead)
+                break
+            over = dead
+    return done
+
+
+def _leave(*left: Mapping[UUID, str]) -> None:
+    """Have tasks release what waits for jobs that are over: one for each of `left`, so that none grows."""
+    for over in left:
+        if over:
+            _rest[0](over)
+
+
+def rest_to(put: Callable[[Mapping[UUID, str]], None]) -> None:
+    """Have `put` enqueue what `release` leaves: the jobs that are over, by id and state."""
+    _rest[:] = [put]
+
+
+def _dependents(over: Mapping[UUID, str], most: int) -> list[UUID]:
+    """The ids of up to so many jobs that wait for those that are `over`; their rows are locked now."""
     waiting = Step.objects.filter(on_job__in=over, done_at__isnull=True)
-    dead: dict[UUID, str] = {}
-    for jobs in slices(lock(waiting.values_list("job_id", flat=True))):
-        dead |= _released(actor, jobs, over)
-    return dead
+    return lock(waiting.order_by().values_list("job_id", flat=True).distinct()[:most])
 
 
 def _released(actor: Actor | None, jobs: Sequence[Job], over: Mapping[UUID, str]) -> dict[UUID, str]:

@@ -19,7 +19,7 @@ from apps.core.models import not_found
 from apps.core.problems import FieldError, ValidationFailed
 from apps.jobs import leases
 from apps.jobs.actors import snapshot_of
-from apps.jobs.ending import dispatch_of, parked, shown
+from apps.jobs.ending import dispatch_of, lock, parked, shown
 from apps.jobs.errors import (
     DependencyUnknown,
     JobKeyReused,
@@ -199,16 +199,10 @@ def _steps(actor: Actor, jobs: Sequence[Job], wishes: Mapping[UUID, Mapping[str,
     others = {other for after in wanted.values() for other in after}
     if not others:
         return set()
+    visible = Job.objects.visible_to(actor).of_the_product()
     # Locked, so that none of them ends between the look and the commit.
-    known = {
-        job.pk: job
-        for job in Job.objects.visible_to(actor)
-        .of_the_product()
-        .light()
-        .select_for_update(of=("self",))
-        .filter(pk__in=others)
-        .order_by("id")
-    }
+    locked = lock(visible.filter(pk__in=others).values_list("pk", flat=True))
+    known = {job.pk: job for job in visible.light().filter(pk__in=locked)}
     if missing := others - known.keys():
         raise DependencyUnknown(f"There is no {shown(min(missing))}. {DependencyUnknown.advice}")
     steps = [_step(job, known[other]) for job in jobs for other in wanted[job.pk]]

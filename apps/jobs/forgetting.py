@@ -27,16 +27,17 @@ with old as materialized (
 )
 delete from jobs_job j using old where j.id = old.id
 """
-#: One whose time may be over, by the shortest that there is.
+#: One whose time is over by its own queue. By the shortest of all times, which an index finds, it only may be.
 _DUE = """
-select from jobs_job
-where finished_at < %s - make_interval(days => least(%s, (select min(retention_days) from jobs_queue)))
+select from jobs_job j left join jobs_queue q on q.name = j.queue
+where j.finished_at < %s - make_interval(days => least(%s, (select min(retention_days) from jobs_queue)))
+    and j.finished_at < %s - make_interval(days => coalesce(q.retention_days, %s))
 """
 
 
 def due(tenant: Tenant) -> list[Rows]:  # noqa: ARG001 - what duties get
     """What there may be to forget in the tenant that stands."""
-    return [(_DUE, [clock.now(), RETENTION_DAYS])]
+    return [(_DUE, [clock.now(), RETENTION_DAYS] * 2)]
 
 
 def forget_old() -> int:

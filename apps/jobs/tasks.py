@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,13 +20,17 @@ from apps.core import clock
 from apps.core.actor import Actor, Call, Edge, OrganizationRef, PrincipalKind, TenantRef, system_actor
 from apps.core.ids import uuid7
 from apps.core.problems import Problem
-from apps.jobs import leases, turns
+from apps.jobs import ending, leases, turns
 from apps.jobs.actors import snapshot_of
 from apps.jobs.ending import dispatch_of, share_by
 from apps.jobs.inserting import insert
 from apps.jobs.models import Job
 from apps.jobs.states import JobState
 from apps.tenancy.walls import whole_tenant
+
+#: When it is looked again whether somebody may act who may not for now, as a suspended one: after a tenth of how long
+#: the job waits by now, within these bounds.
+_SOONEST, _LATEST = timedelta(minutes=1), timedelta(hours=1)
 
 
 class NeverAgain(Exception):  # noqa: N818 - it is an instruction
@@ -37,6 +41,14 @@ class AgainLater(Exception):  # noqa: N818 - it is an instruction
     """This attempt failed, and another one makes sense after so many seconds at the earliest."""
 
     def __init__(self, said: str, seconds: float = 0) -> None:
+        super().__init__(said)
+        self.seconds = seconds
+
+
+class NotNow(Exception):  # noqa: N818 - it is an instruction
+    """Nothing was tried, because it may not be for now: the job waits so many seconds, and no attempt is counted."""
+
+    def __init__(self, said: str, seconds: float) -> None:
         super().__init__(said)
         self.seconds = seconds
 
@@ -91,7 +103,8 @@ class Task:
         """Enqueue one job of this task in the tenant that stands; needs a transaction.
 
         It is done in the name of `actor`, within what they may do then; None is the platform itself, which may do all.
-        Raises what `standing_of` does. Without `organization_id` it is of the actor's organization.
+        Raises what `standing_of` does. Without `organization_id` it is of the actor's organization; ValueError for
+        another one than that.
 
         With `job_id`, a job that was there under that id already is left as it is, and is not enqueued again.
         """
@@ -106,7 +119,7 @@ class Task:
         job_id: UUID | None = None,
     ) -> list[Job]:
         """Enqueue a job for each pair of payload and organization, with two statements however many there are."""
-        standing, place = _kept_of(actor), actor.organization.id if actor and actor.organization else None
+        standing, place = _kept_of(actor), _place_of(actor, wishes)
         later = run_at is not None and run_at > clock.now()
         jobs = [
             Job(
@@ -164,6 +177,16 @@ def find_task(kind: str) -> Task | None:
     return _tasks.get(kind)
 
 
+def _place_of(actor: Actor | None, wishes: list[tuple[Mapping[str, Any], UUID | None]]) -> UUID | None:
+    """The actor's organization. Raises ValueError for a wish in another: what is done there is not theirs to do."""
+    if actor is None or actor.organization is None:
+        return None
+    place = actor.organization.id
+    if others := {wished for _, wished in wishes} - {None, place}:
+        raise ValueError(f"an actor of the organization {place} enqueues nothing in {min(map(str, others))}")
+    return place
+
+
 def _kept_of(actor: Actor | None) -> dict[str, Any] | None:
     """What a job keeps of the actor in whose name it is done; None for the platform itself."""
     if actor is None or actor.is_system:
@@ -175,7 +198,7 @@ def _kept_of(actor: Actor | None) -> dict[str, Any] | None:
 def actor_of(job: Job, tenant: TenantRef) -> Actor:
     """Who acts in a job of the platform: whoever enqueued it, as they stand now, or the platform; in that very call.
 
-    Raises NeverAgain when nobody acts in that name any more, and AgainLater when they may not for now.
+    Raises NeverAgain when nobody acts in that name any more, and NotNow when they may not for now.
     """
     call = Call(request_id=job.request_id, edge=Edge.WORKER)
     actor = system_actor(tenant, call) if _is_platforms(job) else _again(job, tenant, call)
@@ -196,7 +219,12 @@ def _again(job: Job, tenant: TenantRef, call: Call) -> Actor:
     except NoLonger as ended:
         raise NeverAgain(str(ended)) from ended
     except Problem as passing:
-        raise AgainLater(str(passing)) from passing
+        raise NotNow(str(passing), _pause(job).total_seconds()) from passing
+
+
+def _pause(job: Job) -> timedelta:
+    waited = clock.now() - (job.started_at or clock.now())
+    return min(max(waited / 10, _SOONEST), _LATEST)
 
 
 def end_those_through(marks: Collection[UUID], which: Q) -> None:
@@ -209,5 +237,5 @@ def end_those_through(marks: Collection[UUID], which: Q) -> None:
         behind |= Q(standing__marks__contains=[str(mark)])
     with whole_tenant():
         found = Job.objects.filter(which, behind, standing__isnull=False, finished_at__isnull=True)
-        ids = list(found.select_for_update(of=("self",)).order_by("id").values_list("pk", flat=True))
-        Job.objects.filter(pk__in=ids).update(standing={})
+        ids = ending.lock(found.values_list("pk", flat=True))
+        Job.objects.filter(pk__in=ids, finished_at__isnull=True).update(standing={})

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.core import clock
 from apps.jobs import ending
 from apps.jobs.models import Job, Step
+from apps.jobs.releasing import PATIENCE, QUEUE
 from apps.jobs.states import JobState
+from apps.jobs.tasks import Run, task
 from apps.tenancy.walls import whole_tenant
 
 #: `offset` has each happening look for its own waits: the planner would rather read all of them once.
@@ -26,7 +29,13 @@ cross join lateral (
 """
 #: Whether a job waits for something of what happened (`columns`), for a statement in the whole tenant to ask.
 AWAITED: Final = f"exists (select {_FITTING})"
-_WAITING = f"select s.id, s.job_id {_FITTING} order by s.id"
+#: Those of the waits that began before; which ones come first does not matter.
+_WAITING = (
+    f"select s.id, s.job_id {_FITTING} where %(upto)s::uuid is null or s.id <= %(upto)s::uuid limit %(most)s"
+)
+_LAST = f"select s.id {_FITTING} order by s.id desc limit 1"
+#: How many waits end in the transaction of whoever tells what happened. A task goes on with the rest.
+MOST: Final = 1000
 
 
 class Happened(Protocol):
@@ -60,19 +69,73 @@ def wake(happenings: Sequence[Happened]) -> int:
 
     A job of an organization hears of what is that organization's, one of the tenant of everything. What happened before
     a job began to wait is not looked for. Whoever writes the happenings asks AWAITED first, in the same statement.
+    Of very many waits some are left to a task.
     """
+    return _wake(happenings, None)
+
+
+def _wake(happenings: Sequence[Happened], upto: UUID | None) -> int:
+    """The same for waits up to the id `upto`, where that is said."""
     with whole_tenant():
-        waiting = _waiting(happenings)
-        if not waiting:
+        found = _waiting(happenings, upto)
+        if not found:
             return 0
+        if len(found) == MOST:
+            _hand_on(happenings, upto or _last(happenings))
+        waiting = dict(found)
         return sum(_woken(jobs, waiting, happenings) for jobs in ending.slices(ending.lock(waiting.values())))
 
 
-def _waiting(happenings: Sequence[Happened]) -> dict[UUID, UUID]:
-    """The steps that wait for one of `happenings`, each with its job."""
+def _waiting(happenings: Sequence[Happened], upto: UUID | None) -> list[tuple[UUID, UUID]]:
+    """The steps that wait for `happenings`, each with its job, once for each; MOST where there may be more."""
     with connection.cursor() as cursor:
-        cursor.execute(_WAITING, columns(happenings))
-        return dict(cursor.fetchall())
+        cursor.execute(_WAITING, columns(happenings) | {"upto": upto, "most": MOST})
+        return list(cursor.fetchall())
+
+
+def _last(happenings: Sequence[Happened]) -> UUID:
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST, columns(happenings))
+        found: UUID = cursor.fetchone()[0]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What happened, as the task that goes on with it keeps it."""
+
+    type: str
+    subject: str | None
+    organization_id: UUID | None
+    data: Mapping[str, Any]
+
+
+def _hand_on(happenings: Sequence[Happened], upto: UUID) -> None:
+    kept = [
+        {
+            "type": one.type,
+            "subject": one.subject,
+            "organization": str(one.organization_id) if one.organization_id else None,
+            "data": dict(one.data),
+        }
+        for one in happenings
+    ]
+    go_on_waking.enqueue(None, {"happenings": kept, "upto": str(upto)})
+
+
+@task("jobs.wake", queue=QUEUE, max_attempts=1000, retry=PATIENCE)
+def go_on_waking(run: Run) -> dict[str, Any]:
+    """Wake some more of those that waited for what the payload says; the next task is put in the same transaction."""
+    happenings = [
+        _Kept(one["type"], one["subject"], _id_of(one["organization"]), one["data"])
+        for one in run.payload["happenings"]
+    ]
+    with transaction.atomic():
+        return {"woken": _wake(happenings, UUID(run.payload["upto"]))}
+
+
+def _id_of(text: str | None) -> UUID | None:
+    return UUID(text) if text else None
 
 
 def _woken(jobs: Sequence[Job], waiting: Mapping[UUID, UUID], happenings: Sequence[Happened]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,32 +93,35 @@ def register_chore(name: str, *, every: float, work: Callable[[], int]) -> None:
     _registered[name] = (every, work)
 
 
-def chores() -> list[Chore]:
-    """All of them."""
+def chores(stop: Event) -> list[Chore]:
+    """All of them. Those that take long look whether `stop` is set."""
     above = [Chore(name, every, work) for name, (every, work) in _registered.items()]
     return [
         *above,
         Chore("spare tenants", 2.0, refill_pool, idle=10.0),
         Chore("rate counters", 600.0, forget_counters),
-        Chore("tenants", 0.0, Patrol().step),
+        Chore("tenants", 0.0, Patrol(stop).step),
     ]
 
 
 def work_until(stop: Event, tick: float = 0.5) -> None:
     """Do the chores as they fall due until `stop` is set. One that fails is logged and tried again at its next turn."""
-    pending = chores()
-    elapsed = 0.0
+    pending = chores(stop)
     while not stop.is_set():
         for chore in pending:
-            if chore.due <= elapsed and not stop.is_set():
-                chore.due = elapsed + (chore.idle or chore.every)
-                with _tidy(), surviving(chore.name):
-                    done = chore.work()
-                    if done:
-                        chore.due = elapsed + chore.every
-                        logger.info("%s: %d", chore.name, done)
+            if chore.due <= time.monotonic() and not stop.is_set():
+                _do(chore)
         stop.wait(tick)
-        elapsed += tick
+
+
+def _do(chore: Chore) -> None:
+    began = time.monotonic()
+    chore.due = began + (chore.idle or chore.every)
+    with _tidy(), surviving(chore.name):
+        done = chore.work()
+        if done:
+            chore.due = began + chore.every
+            logger.info("%s: %d", chore.name, done)
 
 
 @contextmanager

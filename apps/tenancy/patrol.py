@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -32,15 +33,28 @@ Rows = tuple[str, Sequence[Any]]
 REST, LOOK = 10.0, 5.0
 #: Seconds that one call takes about, and until what found something to do is done again.
 _SECONDS, _AGAIN = 5.0, 1.0
-#: How many tenants are read at a time, and how many errands.
+#: Seconds after which an errand is due again that somebody took and did not end, and days after which one is dropped
+#: that nobody knows.
+_TAKEN, _UNKNOWN = 60, 7
+#: How many tenants are read at a time.
 _AHEAD = 10
-_DUE = "from public.tenancy_errand where due_at <= coalesce(%(now)s::timestamptz, clock_timestamp())"
+_NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
+#: Those that this code knows; another process may know more.
+_DUE = f"""
+from public.tenancy_errand where due_at <= {_NOW}
+    and (chore = any(%(known)s) or due_at <= {_NOW} - make_interval(days => {_UNKNOWN}))
+"""
 _IS_THERE = f"select exists (select {_DUE})"
+#: One, with those that ask for the same.
 _TAKE = f"""
-delete from public.tenancy_errand where id = any(array(
-    select id {_DUE}
-    order by due_at limit %(most)s for update skip locked))
-returning schema_name, chore
+with first as materialized (
+    select schema_name, chore {_DUE} order by due_at limit 1 for update skip locked
+), same as materialized (
+    select e.id from public.tenancy_errand e join first using (schema_name, chore)
+    where e.due_at <= {_NOW} for update of e skip locked
+)
+update public.tenancy_errand set due_at = {_NOW} + make_interval(secs => {_TAKEN})
+where id in (select id from same) returning id, schema_name, chore, due_at
 """  # noqa: S608 - made of constants
 
 
@@ -74,56 +88,79 @@ def ask_for(name: str) -> None:
     Errand(schema_name=current_schema(), chore=name).save(force_insert=True)
 
 
-class Patrol:
-    """One worker's way through all tenants. Several may be on their way at the same time."""
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """An errand that this process does, in as many rows as ask for it. They are its own while they hold `until`."""
 
-    def __init__(self) -> None:
+    ids: list[UUID]
+    schema_name: str
+    chore: str
+    until: datetime
+
+
+class Patrol:
+    """One worker's way through all tenants, until `stop` is set. Several may be on their way at the same time.
+
+    Each begins somewhere else: processes that do not live long enough for a round reach all tenants together.
+    """
+
+    def __init__(self, stop: Event | None = None) -> None:
+        self._stop = stop or Event()
         self._ahead: deque[Tenant] = deque()
-        self._after = UUID(int=0)
+        self._after: UUID | None = None
         self._rests_until = self._looks_at = 0.0
 
     def step(self) -> int:
         """Do errands, and what is due in the next tenants, for some seconds at most; returns how much that was."""
         until, done = time.monotonic() + _SECONDS, 0
-        while time.monotonic() < until:
-            now = self._do_errands() + self._visit()
-            done += now
-            if not now:
+        while time.monotonic() < until and not self._stop.is_set():
+            errand, visited = self._next_errand(), self._visit()
+            done += visited + (_do_errand(errand) if errand is not None else 0)
+            if errand is None and not visited:
                 break
         return done
 
-    def _do_errands(self) -> int:
+    def _next_errand(self) -> _Taken | None:
         if time.monotonic() < self._looks_at:
-            return 0
+            return None
         found = _taken()
         self._looks_at = 0.0 if found else time.monotonic() + LOOK
-        return sum(_do_errand(schema_name, chore) for schema_name, chore in found)
+        return found
 
     def _visit(self) -> int:
         """Do what is due in the next tenant; returns how much there was."""
         if time.monotonic() < self._rests_until:
             return 0
         tenant = self._next()
-        done = _visited(tenant) if tenant is not None else 0
+        done = self._visited(tenant) if tenant is not None else 0
         if not done:
             self._rests_until = time.monotonic() + REST
         return done
 
+    def _visited(self, tenant: Tenant) -> int:
+        done = 0
+        with surviving(f"A look into {tenant.name}"), enter(tenant.ref):
+            for duty in _due_in(tenant):
+                if not self._stop.is_set():
+                    done += _done_when_due(duty, tenant.ref)
+        return done
+
     def _next(self) -> Tenant | None:
         if not self._ahead:
-            with outside():
-                rest = Tenant.objects.active().order_by("pk").filter(pk__gt=self._after)
-                self._ahead.extend(rest[:_AHEAD])
+            self._ahead.extend(_anywhere() if self._after is None else _some_after(self._after))
             self._after = self._ahead[-1].pk if self._ahead else UUID(int=0)
         return self._ahead.popleft() if self._ahead else None
 
 
-def _visited(tenant: Tenant) -> int:
-    done = 0
-    with surviving(f"A look into {tenant.name}"), enter(tenant.ref):
-        for duty in _due_in(tenant):
-            done += _done(duty, tenant.ref)
-    return done
+def _some_after(after: UUID) -> list[Tenant]:
+    with outside():
+        return list(Tenant.objects.active().order_by("pk").filter(pk__gt=after)[:_AHEAD])
+
+
+def _anywhere() -> list[Tenant]:
+    """Any one. A made-up id would not do: those of tenants lie close together, by the times at which they were made."""
+    with outside():
+        return list(Tenant.objects.active().order_by("?")[:1])
 
 
 def _due_in(tenant: Tenant) -> list[Duty]:
@@ -139,42 +176,77 @@ def _due_in(tenant: Tenant) -> list[Duty]:
     return list(dict.fromkeys(found))
 
 
-def _done(duty: Duty, tenant: TenantRef) -> int:
-    """Do one duty in one tenant, and have it done again soon where there was something; the others come first."""
-    done = 0
+def _done(duty: Duty, tenant: TenantRef) -> int | None:
+    """Do one duty in one tenant; returns how much there was, or None where it failed."""
+    done = None
     with surviving(f"{duty.name} in {tenant.name}"), enter(tenant):
         done = duty.work()
     if done:
         logger.info("%s in %s: %d", duty.name, tenant.name, done)
-        _ask_again(duty, tenant)
     return done
 
 
+def _done_when_due(duty: Duty, tenant: TenantRef) -> int:
+    """Do it, and have it done again soon where there was something; the others come first."""
+    done = _done(duty, tenant) or 0
+    if done:
+        with surviving(f"Asking again for {duty.name} in {tenant.name}"):
+            _ask_again(duty, tenant)
+    return done
+
+
+def _again() -> datetime:
+    return clock.now() + timedelta(seconds=_AGAIN)
+
+
 def _ask_again(duty: Duty, tenant: TenantRef) -> None:
+    again = _again()
     with registry():
-        if not Errand.objects.filter(schema_name=tenant.schema_name, chore=duty.name).exists():
-            again = clock.now() + timedelta(seconds=_AGAIN)
+        # One that is due later is being done, and may have passed by what this is about.
+        soon = Errand.objects.filter(schema_name=tenant.schema_name, chore=duty.name, due_at__lte=again)
+        if not soon.exists():
             Errand(schema_name=tenant.schema_name, chore=duty.name, due_at=again).save(force_insert=True)
 
 
-def _taken() -> list[tuple[str, str]]:
-    """Errands that are due now, which nobody else gets."""
-    asked = {"now": clock.held(), "most": _AHEAD}
+def _taken() -> _Taken | None:
+    """The errand that is due first, which nobody else gets for a while."""
+    asked = {"now": clock.held(), "known": list(_duties)}
     with outside(), connection.cursor() as cursor:
         cursor.execute(_IS_THERE, asked)
         if not cursor.fetchone()[0]:
-            return []
+            return None
     with registry_statement(), connection.cursor() as cursor:
         cursor.execute(_TAKE, asked)
-        return list(dict.fromkeys(cursor.fetchall()))
+        rows = cursor.fetchall()
+    if not rows:
+        return None
+    _, schema_name, chore, until = rows[0]
+    return _Taken([row[0] for row in rows], schema_name, chore, until)
 
 
-def _do_errand(schema_name: str, chore: str) -> int:
-    """Do it where its tenant serves and somebody knows how; returns how much there was to do."""
-    duty = _duties.get(chore)
+def _do_errand(errand: _Taken) -> int:
+    """Do it where its tenant serves and somebody knows how; returns how much there was to do.
+
+    One that fails is left as it is, and so is due again later.
+    """
+    duty = _duties.get(errand.chore)
     with outside():
-        tenant = Tenant.objects.active().filter(schema_name=schema_name).first()
-    return _done(duty, tenant.ref) if duty is not None and tenant is not None else 0
+        tenant = Tenant.objects.active().filter(schema_name=errand.schema_name).first()
+    done = _done(duty, tenant.ref) if duty is not None and tenant is not None else 0
+    if done is not None:
+        with surviving(f"Ending the errand {errand.chore} in {errand.schema_name}"):
+            _end(errand, again=bool(done))
+    return done or 0
+
+
+def _end(errand: _Taken, *, again: bool) -> None:
+    """Be through with an errand that nobody else took meanwhile, or have it done `again` soon."""
+    first, *others = errand.ids
+    own = Errand.objects.filter(due_at=errand.until)
+    with registry():
+        own.filter(pk__in=others if again else errand.ids).delete()
+        if again:
+            own.filter(pk=first).update(due_at=_again())
 
 
 @contextmanager

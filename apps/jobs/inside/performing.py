@@ -16,7 +16,7 @@ from apps.jobs import leases, pushing, turns
 from apps.jobs.models import Job
 from apps.jobs.running import Outcome
 from apps.jobs.states import AttemptState, JobState
-from apps.jobs.tasks import AgainLater, NeverAgain, Run, actor_of, find_task
+from apps.jobs.tasks import AgainLater, NeverAgain, NotNow, Run, actor_of, find_task
 from apps.jobs.working import begun, failure
 from apps.tenancy.models import Tenant
 from apps.tenancy.walls import enter, outside
@@ -82,6 +82,8 @@ def perform(held: Held) -> Outcome | None:
             return _failed(held, final, retryable=False)
         except AgainLater as later:
             return _failed(held, later, seconds=later.seconds)
+        except NotNow as waits:
+            return _put_off(held, waits)
         except Exception as problem:
             logger.exception("%s %s failed", held.job.kind, held.job.pk)
             return _failed(held, problem)
@@ -100,6 +102,22 @@ def _succeeded(held: Held, result: Any) -> Outcome:
     return Outcome(held.job.pk, held.lease.token, JobState.SUCCEEDED, AttemptState.SUCCEEDED, result=result)
 
 
+def _put_off(held: Held, waits: NotNow) -> Outcome:
+    """As if it had not begun: it goes on later. `error` says why, for whoever looks."""
+    return Outcome(
+        held.job.pk,
+        held.lease.token,
+        JobState.SCHEDULED,
+        AttemptState.WAITS,
+        error=_said(waits),
+        run_at=clock.now() + timedelta(seconds=waits.seconds),
+        counted=False,
+    )
+
+
 def _failed(held: Held, problem: Exception, *, retryable: bool = True, seconds: float = 0) -> Outcome:
-    error = {"type": type(problem).__name__, "message": cleaned(str(problem), _SAID)}
-    return failure(held.job, held.lease.token, error, retryable, seconds)
+    return failure(held.job, held.lease.token, _said(problem), retryable, seconds)
+
+
+def _said(problem: Exception) -> dict[str, Any]:
+    return {"type": type(problem).__name__, "message": cleaned(str(problem), _SAID)}

@@ -26,6 +26,15 @@ def test_a_chain_runs_in_its_order(world: World, api: Api) -> None:
     assert states(me, *chain) == ["succeeded"] * 3
 
 
+def test_those_that_are_waited_for_are_locked_in_the_order_of_all(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    first = make(me)
+    with CaptureQueriesContext(connection) as seen:
+        make(me, after=[first])
+    locking = [query["sql"] for query in seen.captured_queries if "FOR UPDATE" in query["sql"]]
+    assert ["jobs_dispatch" in sql for sql in locking] == [True, False], locking
+
+
 def test_a_diamond_waits_for_both_sides(world: World, api: Api) -> None:
     me = api.using(world.acorn.root_key)
     top = make(me)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,9 +15,10 @@ from django.db import connection
 
 from apps.core import clock
 from apps.core.ids import decode, uuid7
-from apps.jobs import ending, sweeping
-from apps.jobs.models import Job
-from apps.jobs.tests.workers import clockwork, make, take
+from apps.jobs import ending, sweeping, waking
+from apps.jobs.models import Job, Step
+from apps.jobs.tests.clockwork import work
+from apps.jobs.tests.workers import clockwork, make, states, take
 from apps.tenancy.walls import enter
 from tests.client import Api
 from tests.world import World
@@ -67,6 +69,11 @@ def waiting(world: World, **what: Any) -> None:
 def states_of(world: World) -> set[str]:
     with enter(world.acorn.ref):
         return set(Job.objects.filter(kind="heavy").values_list("state", flat=True))
+
+
+def counts_of(world: World) -> Counter[str]:
+    with enter(world.acorn.ref):
+        return Counter(Job.objects.filter(kind="heavy").values_list("state", flat=True))
 
 
 @contextmanager
@@ -123,6 +130,55 @@ def test_many_that_waited_for_one_event_go_on(world: World, root: Api) -> None:
     with in_little_memory():
         assert root.post("/v1/events", {"type": "menu_order.paid", "data": {}}).status == 201
     assert states_of(world) == {"ready"}
+
+
+@pytest.mark.parametrize(("verb", "state"), [("complete", "ready"), ("cancel", "dead")])
+def test_of_very_many_that_waited_for_one_job_the_rest_goes_on_in_tasks(
+    world: World, root: Api, monkeypatch: pytest.MonkeyPatch, verb: str, state: str
+) -> None:
+    monkeypatch.setattr(ending, "MOST", 100)
+    first = make(root)
+    heavy(world, "waiting", over=False)
+    waiting(world, kind="job", on_job=decode(first, "job"))
+    held = take(root)
+    (held.complete if verb == "complete" else lambda: held.fail(retryable=False))()
+    assert counts_of(world) == {"waiting": COUNT - 100, state: 100}
+    assert {"released": 50} in work()
+    assert states_of(world) == {state}
+
+
+def test_a_chain_behind_very_many_is_dead_to_the_last(
+    world: World, root: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending, "MOST", 1)
+    chain = [make(root)]
+    chain += [make(root, after=chain), make(root, after=chain)]
+    chain += [make(root, after=[job]) for job in chain[1:]]
+    take(root).fail(retryable=False)
+    work()
+    assert states(root, *chain) == ["dead"] * 5
+
+
+def test_of_very_many_that_waited_for_one_event_the_rest_goes_on_in_tasks(
+    world: World, root: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waking, "MOST", 100)
+    root.post("/v1/event-types", {"name": "menu_order.paid", "schema": {"type": "object"}})
+    heavy(world, "waiting", over=False)
+    waiting(world, kind="event", event="menu_order.paid")
+    root.post("/v1/events", {"type": "menu_order.paid", "data": {"total": 3}})
+    assert counts_of(world) == {"waiting": COUNT - 100, "ready": 100}
+    make(root, queue="late")
+    late = take(root, "late")
+    late.wait("paid", event={"type": "menu_order.paid"})
+    with enter(world.acorn.ref):
+        Step.objects.filter(job=decode(late.id, "job")).update(id=UUID(int=2**128 - 1))
+    assert {"woken": 50} in work()
+    assert states_of(world) == {"ready"}
+    assert states(root, late.id) == ["waiting"], "it began to wait when that had happened"
+    with enter(world.acorn.ref):
+        steps = Step.objects.filter(done_at__isnull=False)
+        assert {step.result["data"]["total"] for step in steps if step.result} == {3}
 
 
 def test_many_expire_at_once(world: World, root: Api) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Q
+from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import User
 from apps.apikeys.resolver import Presented, admit, find, identify, within
@@ -18,7 +21,7 @@ from apps.jobs.jobs import enqueue_job
 from apps.jobs.models import Job
 from apps.jobs.tasks import Run, Task, task
 from apps.orgs.models import Membership
-from apps.tenancy.walls import enter
+from apps.tenancy.walls import enter, outside
 from tests.client import Answer, Api
 from tests.oauth import give as give_token
 from tests.receiving import work
@@ -163,7 +166,57 @@ def test_a_suspension_stops_it_for_now(world: World, north: Party, acts: Task) -
         User.objects.filter(pk=decode(north.person, "usr")).update(status="suspended")
     work()
     done = ended(world, job)
-    assert (done.state, done.error["type"]) == ("retry_wait", "AgainLater")  # type: ignore[index]
+    assert (done.state, done.error["type"]) == ("scheduled", "NotNow")  # type: ignore[index]
+
+
+def test_a_suspension_uses_up_no_attempt_however_long_it_lasts(
+    world: World, north: Party, acts: Task, seen: list[tuple[Actor, str]]
+) -> None:
+    with clock.frozen(clock.now()) as held:
+        job = enqueue(actor_by(north.person_key), acts)
+        with enter(world.acorn.ref):
+            people = User.objects.filter(pk=decode(north.person, "usr"))
+            people.update(status="suspended")
+        tries = 0
+        for _ in range(24 * 60):
+            tries += work()
+            held.move(timedelta(minutes=1))
+        assert (ended(world, job).state, seen) == ("scheduled", [])
+        assert 20 < tries < 80, "it looks less often the longer it lasts"
+        with enter(world.acorn.ref):
+            people.update(status="active")
+        held.move(timedelta(hours=1))
+        work()
+        done = ended(world, job)
+        assert (done.state, done.attempt) == ("succeeded", 1)
+
+
+def test_nobody_stands_behind_jobs_that_are_locked_in_the_order_of_all(
+    world: World, north: Party, acts: Task
+) -> None:
+    job = enqueue(actor_by(north.service_key), acts)
+    with enter(world.acorn.ref), transaction.atomic(), CaptureQueriesContext(connection) as seen:
+        mark = Job.objects.get(pk=job.pk).standing["marks"][0]  # type: ignore[index]
+        tasks.end_those_through([UUID(mark)], Q())
+    locking = [query["sql"] for query in seen.captured_queries if "FOR UPDATE" in query["sql"]]
+    assert ["jobs_dispatch" in sql for sql in locking] == [True, False], locking
+    assert ended(world, job).standing == {}
+
+
+def test_nothing_is_enqueued_in_the_name_of_somebody_of_another_organization(
+    world: World, north: Party, acts: Task
+) -> None:
+    actor, south = actor_by(north.service_key), decode(world.acorn.parties["south"].id, "org")
+    with enter(actor.tenant), transaction.atomic():
+        with pytest.raises(ValueError, match=f"enqueues nothing in {south}"):
+            acts.enqueue(actor, {}, organization_id=south)
+        assert acts.enqueue(actor, {}, organization_id=decode(north.id, "org")).organization_id
+
+
+def test_a_task_is_enqueued_in_a_tenant_alone(world: World, acts: Task) -> None:
+    for actor in (None, system_actor(world.acorn.ref, Call(REQUEST, Edge.WORKER))):
+        with outside(), pytest.raises(RuntimeError, match="needs a tenant"):
+            acts.enqueue(actor, {})
 
 
 def test_whoever_takes_back_what_they_let_a_program_do_ends_what_it_enqueued(

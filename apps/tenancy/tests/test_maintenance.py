@@ -52,6 +52,28 @@ def test_old_answers_and_ended_sessions_go_in_every_tenant(world: World, api: Ap
         assert IdempotencyRecord.objects.count() == 1
 
 
+def test_chores_are_due_by_the_clock_however_long_others_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, done, moment = Event(), list[float](), [100.0]
+
+    def take_long() -> int:
+        moment[0] += 30
+        if moment[0] > 300:
+            stop.set()
+        return 0
+
+    def count() -> int:
+        done.append(moment[0])
+        return 0
+
+    monkeypatch.setattr("time.monotonic", lambda: moment[0])
+    listed = [maintenance.Chore("each minute", 60, count), maintenance.Chore("long", 0, take_long)]
+    monkeypatch.setattr(maintenance, "chores", lambda _: listed)
+
+    maintenance.work_until(stop, tick=0.001)
+
+    assert done == [100, 160, 220, 280]
+
+
 def test_a_chore_that_fails_does_not_stop_the_others(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -70,7 +92,7 @@ def test_a_chore_that_fails_does_not_stop_the_others(
 
     monkeypatch.setattr(connections, "close_all", lambda: None)
     listed = [maintenance.Chore("bad", 1, fail), maintenance.Chore("refused", 1, refuse)]
-    monkeypatch.setattr(maintenance, "chores", lambda: [*listed, maintenance.Chore("good", 1, finish)])
+    monkeypatch.setattr(maintenance, "chores", lambda _: [*listed, maintenance.Chore("good", 1, finish)])
 
     maintenance.work_until(stop, tick=0.01)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from threading import Event
 
 import pytest
 from django.db import connection, connections
@@ -132,13 +133,10 @@ def test_a_duty_that_fails_keeps_no_other_from_its_turn(
     assert f"bad in {world.acorn.name} failed" in caplog.text
 
 
-def test_errands_of_tenants_that_serve_nobody_and_of_unknown_duties_are_dropped(
-    world: World, way: Way
-) -> None:
+def test_errands_of_tenants_that_serve_nobody_are_dropped(world: World, way: Way) -> None:
     done = list[str]()
     register_duty("test", work=doing(done), due=lambda _: [])
     with enter(world.birch.ref):
-        ask_for("no_such_duty")
         ask_for("test")
     with registry():
         Tenant.objects.filter(name=world.birch.name).update(state="deleted")
@@ -146,6 +144,120 @@ def test_errands_of_tenants_that_serve_nobody_and_of_unknown_duties_are_dropped(
     assert done == []
     with outside():
         assert not Errand.objects.exists()
+
+
+def errands() -> list[str]:
+    with outside():
+        return sorted(Errand.objects.values_list("chore", flat=True))
+
+
+def test_an_errand_that_nobody_here_knows_is_left_to_a_newer_process_for_a_week(
+    world: World, way: Way
+) -> None:
+    register_duty("test", work=lambda: 0, due=lambda _: [])
+    with enter(world.birch.ref):
+        ask_for("of_tomorrow")
+        ask_for("test")
+    way.walk(patrol.LOOK * 2)
+    assert errands() == ["of_tomorrow"]
+    way.later(7 * 24 * 3600)
+    way.walk(patrol.LOOK * 2)
+    assert errands() == []
+
+
+def test_an_errand_whose_process_dies_is_done_by_another_one(world: World, way: Way) -> None:
+    done = list[str]()
+
+    def die() -> int:
+        raise SystemExit
+
+    register_duty("test", work=die, due=lambda _: [])
+    with enter(world.birch.ref):
+        ask_for("test")
+    with pytest.raises(SystemExit):
+        way.patrol.step()
+    register_duty("test", work=doing(done), due=lambda _: [])
+    way.patrol = Patrol()
+    way.walk(50)
+    assert (done, errands()) == ([], ["test"]), "somebody may be doing it"
+    way.walk(30)
+    assert (done, errands()) == ([world.birch.name], [])
+
+
+def test_an_errand_that_fails_is_done_again_later_and_keeps_no_other(world: World, way: Way) -> None:
+    done, tried = list[str](), list[float]()
+
+    def fail() -> int:
+        tried.append(way.moment)
+        raise OSError("made up for the test")
+
+    register_duty("bad", work=fail, due=lambda _: [])
+    register_duty("good", work=doing(done), due=lambda _: [])
+    with enter(world.birch.ref):
+        ask_for("bad")
+        ask_for("good")
+    way.patrol.step()
+    assert (len(tried), done, errands()) == (1, [world.birch.name], ["bad"])
+    way.walk(130)
+    assert len(tried) == 3
+
+
+def test_who_took_too_long_for_an_errand_leaves_it_to_who_has_it_now(world: World, way: Way) -> None:
+    done = list[str]()
+
+    def slow() -> int:
+        way.later(90)
+        register_duty("test", work=doing(done, 3), due=lambda _: [])
+        Patrol().step()
+        return 0
+
+    register_duty("test", work=slow, due=lambda _: [])
+    with enter(world.birch.ref):
+        ask_for("test")
+    way.patrol.step()
+    assert (done, errands()) == ([world.birch.name], ["test"]), "the other one has it done again"
+
+
+def test_asking_again_fails_for_itself_alone(world: World, way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = list[str]()
+
+    def refuse(*_: object) -> None:
+        raise OSError("made up for the test")
+
+    monkeypatch.setattr(patrol, "_ask_again", refuse)
+    for name in ("a", "b"):
+        register_duty(name, work=doing(done, 1, 1), due=lambda _: [("select 1", [])])
+    way.patrol.step()
+    assert Counter(done).most_common(1)[0][1] == 2
+
+
+def test_a_patrol_ends_when_it_is_stopped_however_much_there_is(world: World, way: Way) -> None:
+    stop, done = Event(), list[str]()
+
+    def work() -> int:
+        done.append(current_tenant().name)
+        stop.set()
+        return 1
+
+    for name in ("a", "b"):
+        register_duty(name, work=work, due=lambda _: [("select 1", [])])
+    Patrol(stop).step()
+    assert len(done) == 1
+
+
+def test_processes_that_do_not_live_long_reach_every_tenant(world: World, way: Way) -> None:
+    asked = set[str]()
+
+    def due(tenant: Tenant) -> list[patrol.Rows]:
+        asked.add(tenant.name)
+        return [("select 1 where false", [])]
+
+    register_duty("test", work=lambda: 0, due=due)
+    for _ in range(300):
+        Patrol().step()
+        if asked == set(active()):
+            return
+    raise AssertionError(f"only {asked}")
 
 
 def test_a_tenant_asks_for_nothing_in_the_name_of_another(world: World) -> None:

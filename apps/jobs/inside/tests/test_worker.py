@@ -15,7 +15,7 @@ from apps.jobs.inside.worker import Worker
 from apps.jobs.models import Job
 from apps.jobs.registry import Dispatch, Lane, Share
 from apps.jobs.tasks import AgainLater, NeverAgain, Run, Task, task
-from apps.jobs.tests.workers import describe, make
+from apps.jobs.tests.workers import describe, kept, make
 from apps.tenancy.walls import current_tenant, enter, registry
 from tests.client import Api
 from tests.world import Space, World
@@ -89,6 +89,13 @@ def test_tasks_of_two_tenants_are_done_inside_their_walls(
     assert sorted(seen) == sorted((space.ref.name, n) for space in spaces for n in range(20))
     with registry():
         assert not Dispatch.objects.exists()
+
+
+def test_nothing_is_done_without_a_lease(world: World, api: Api) -> None:
+    job = kept(world.acorn, make(api.using(world.acorn.root_key)))
+    worker = Worker(1)
+    with pytest.raises(RuntimeError, match=f"{job.pk} is not held here"):
+        worker.perform(str(job.pk))
 
 
 def test_what_a_task_raises_decides_about_another_attempt(

@@ -2,7 +2,7 @@
 
 import signal
 from argparse import ArgumentParser
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 from django.conf import settings
@@ -36,7 +36,16 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         worker = Worker(options["threads"])
         worker.start()
+        ending = Thread(target=_end_at, args=(stop, worker), name="ending")
+        ending.start()
         try:
             work_until(stop)
         finally:
-            worker.stop()
+            stop.set()
+            ending.join()
+
+
+def _end_at(stop: Event, worker: Worker) -> None:
+    """End the worker's jobs as soon as `stop` is set, whichever chore is being done then."""
+    stop.wait()
+    worker.stop()
