@@ -17,6 +17,8 @@ import psycopg
 from django_tenants.postgresql_backend.base import DatabaseWrapper as TenantsWrapper
 from django_tenants.postgresql_backend.introspection import DatabaseSchemaIntrospection
 
+from apps.tenancy.backend.times import with_utc_loader
+
 #: What `set_config('role', …)` takes for "the login role itself".
 NO_ROLE = "none"
 _STATE_SQL = (
@@ -79,10 +81,11 @@ class DatabaseWrapper(TenantsWrapper):  # type: ignore[misc]
         return bool(self.settings_dict.get("WALLS"))
 
     def get_connection_params(self) -> dict[str, Any]:
-        """As Django's, except that the server's login prepares what it runs again and again."""
+        """As Django's, except that times are read faster, and that the server's login prepares what it runs often."""
         if self.has_walls:
             self.settings_dict["OPTIONS"] |= _PREPARED
         params: dict[str, Any] = super().get_connection_params()
+        params["context"] = with_utc_loader(params["context"])
         return params
 
     def stand_in(self, wall: Wall, tenant: Any = None) -> None:
