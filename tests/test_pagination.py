@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.core.pagination import Page, paginate
+from apps.core.pagination import Page, paginate, sealed_values
 from apps.core.problems import CursorInvalid
 from apps.orgs.models import Organization
 from apps.tenancy.walls import enter
@@ -116,6 +116,10 @@ def test_a_cursor_with_one_letter_changed_is_refused(
     if changed != cursor:
         with pytest.raises(CursorInvalid):
             paginate(queryset, cursor=changed)
+
+
+def test_no_command_takes_a_cursor_for_an_option() -> None:
+    assert not any(sealed_values([number], "a list").startswith("-") for number in range(500))
 
 
 def test_a_list_without_a_fit_order_is_a_mistake(rows: list[Organization]) -> None:

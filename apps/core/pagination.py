@@ -151,7 +151,12 @@ def _values(row: Any, keys: Sequence[_Key]) -> list[Any]:
 def _write(values: Sequence[Any], bound: str) -> str:
     payload = orjson.dumps(values, default=str)
     secret = str(settings.SECRET_KEY)
-    return urlsafe_b64encode(_mac(payload, bound, secret) + payload).rstrip(b"=").decode()
+    return _spelled(_mac(payload, bound, secret) + payload)
+
+
+def _spelled(raw: bytes) -> str:
+    """In letters that a URL takes. The first one is no dash, or commands would take a cursor for an option."""
+    return "c" + urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _read(cursor: str, bound: str, keys: Sequence[_Key]) -> list[Any]:
@@ -165,12 +170,13 @@ def _read(cursor: str, bound: str, keys: Sequence[_Key]) -> list[Any]:
 def _opened(cursor: str, bound: str) -> list[Any]:
     """The values in a cursor. Raises CursorInvalid for one that was not made here for this list."""
     try:
-        raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        encoded = cursor[1:].encode("ascii")
+        raw = urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4))
     except ValueError:
         raise problems.CursorInvalid from None
     mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
     # Decoding drops what is no base64, so the one right spelling is compared too.
-    if not _is_signed(mac, payload, bound) or urlsafe_b64encode(raw).rstrip(b"=").decode() != cursor:
+    if not _is_signed(mac, payload, bound) or _spelled(raw) != cursor:
         raise problems.CursorInvalid
     values: list[Any] = orjson.loads(payload)
     return values
