@@ -29,6 +29,7 @@ STORIES = {
             '"decision":"deny"',
             '"code":"console_only"',
             '"text":"The soup was cold"',
+            "One cold soup 6.50",
         ],
     ),
     "docs/sign-in.md": (
