@@ -47,7 +47,7 @@ sweep: .venv/.test
 	$(PYTEST) -n $(JOBS) -m sweep
 
 faults: .venv/.test
-	$(PYTEST) -m faults -s
+	$(PYTEST) -n $(JOBS) --dist loadfile -rfEP -m faults
 
 check: .venv/.test
 	.venv/bin/ruff check

@@ -33,6 +33,7 @@ class Server:
         self.folder = folder
         self.port, self.distribution, self.names = _free_ports(3)
         self.child: subprocess.Popen[bytes] | None = None
+        self._kept: list[socket.socket] = []
 
     @property
     def url(self) -> str:
@@ -50,6 +51,7 @@ class Server:
     def start(self) -> None:
         """Start it, also again, and wait until it answers."""
         log = self.folder / "said"
+        self._give_ports_free()
         with log.open("ab") as said:
             self.child = processes.spawn(
                 self.command(),
@@ -61,13 +63,23 @@ class Server:
         _wait_for(self.child, self.port, log)
 
     def kill(self) -> None:
-        """SIGKILL it and all that it started."""
+        """SIGKILL it and all that it started. Its ports are kept, or a client's connection could get one of them."""
         if self.child is not None:
             processes.kill_group(self.child)
             self.child = None
+        for port in (self.port, self.distribution):
+            kept = socket.socket()
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            kept.bind(("127.0.0.1", port))
+            self._kept.append(kept)
+
+    def _give_ports_free(self) -> None:
+        while self._kept:
+            self._kept.pop().close()
 
     def stop(self) -> None:
         """End it."""
+        self._give_ports_free()
         if self.child is not None:
             processes.end_group(self.child, 10)
 
