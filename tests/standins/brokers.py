@@ -67,11 +67,7 @@ class Server:
         if self.child is not None:
             processes.kill_group(self.child)
             self.child = None
-        for port in (self.port, self.distribution):
-            kept = socket.socket()
-            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            kept.bind(("127.0.0.1", port))
-            self._kept.append(kept)
+        self._kept = [_kept(port) for port in (self.port, self.distribution)]
 
     def _give_ports_free(self) -> None:
         while self._kept:
@@ -151,6 +147,22 @@ def _wait_for(child: subprocess.Popen[bytes], port: int, log: Path) -> None:
                 return
         time.sleep(0.1)
     raise RuntimeError(f"It did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+def _kept(port: int) -> socket.socket:
+    """A socket that has the port and answers nobody, as soon as the system has let go of who was killed."""
+    end = time.monotonic() + _STARTING_SECONDS
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    while True:
+        try:
+            kept.bind(("127.0.0.1", port))
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            return kept
 
 
 def _free_ports(count: int) -> list[int]:
