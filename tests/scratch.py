@@ -81,6 +81,20 @@ def wait_until_somebody_waits() -> None:
     raise AssertionError("nobody waited")
 
 
+def begun(call: Callable[[], object]) -> Thread:
+    """A thread that does `call` with connections of its own; to be joined."""
+
+    def run() -> None:
+        try:
+            call()
+        finally:
+            connections.close_all()
+
+    made = Thread(target=run)
+    made.start()
+    return made
+
+
 def at_once(works: Sequence[Callable[[], T]]) -> list[T]:
     """Begin all of `works` at the same moment, each in a thread with connections of its own; what they return."""
     meet, found = Barrier(len(works), timeout=20), dict[int, T]()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 
 @dataclass(slots=True)
@@ -23,6 +24,8 @@ class FrozenClock:
         return self.at
 
 
+#: The same in SQL, with what `held` says as the parameter `now`. A sub-select, so that an index can be asked by it.
+NOW_SQL: Final = "(select coalesce(%(now)s::timestamptz, clock_timestamp()))"
 # Process-wide and not per context: a test that freezes time means the server's threads too.
 _frozen: list[FrozenClock] = []
 

@@ -16,6 +16,8 @@ DEFAULTS: Final[Mapping[str, float]] = {
     "max_seconds": 3600.0,
     "jitter": 0.2,
 }
+#: For what nobody else would do: it is tried again for days, every five minutes in the end.
+PATIENT: Final[Mapping[str, float]] = {"initial_seconds": 1.0, "factor": 2.0, "max_seconds": 300.0}
 _CHANCE = secrets.SystemRandom()
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from apps.core.clock import NOW_SQL
+
 #: So many rows are looked at for those of keys that are full, which are set aside at once.
 _CROWD: Final = 500
-#: The database's clock, unless ours is held.
-NOW: Final = "(select coalesce(%(now)s::timestamptz, clock_timestamp()))"
 #: The same in a statement that begins with it.
-_NOW, _CLOCK = "(table clock)", f"clock as (select {NOW})"
+_NOW, _CLOCK = "(table clock)", f"clock as (select {NOW_SQL})"
 #: Turns are made anew from the rows, and whoever claims begins an attempt next, whose commit waits for the disk and
 #: takes this one's along: that a crash forgets it harms nobody. Not where it would be a larger transaction's.
 SOFT: Final = "case when %(alone)s then set_config('synchronous_commit', 'off', true) end"

@@ -25,6 +25,7 @@ from apps.core.ids import decode
 from apps.core.problems import Problem, ServiceUnavailable
 from apps.core.strictjson import timestamp
 from apps.jobs import cron, jobs, leases
+from apps.jobs.backoff import PATIENT
 from apps.jobs.errors import JobKeyReused
 from apps.jobs.models import Firing, Job, Schedule
 from apps.jobs.registry import Dispatch, DispatchState
@@ -48,7 +49,6 @@ _BUSY = 10
 _STOPPED = told_as("schedule.stopped", "a schedule fires no more, because nobody stands behind it any more")
 _REFUSED = told_as("schedule.refused", "a schedule fired, and its job was refused; `code` says why")
 _SKIPPED = told_as("schedule.skipped", "times of a schedule were missed, and are not made up for")
-_PATIENCE = {"initial_seconds": 1.0, "factor": 2.0, "max_seconds": 300.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def stop_those_through(marks: Collection[UUID], which: Q) -> None:
             stop(schedule, "Whoever made it, or what it was made by, is gone.")
 
 
-@task("schedules.fire", queue=QUEUE, max_attempts=1000, retry=_PATIENCE)
+@task("schedules.fire", queue=QUEUE, max_attempts=1000, retry=PATIENT)
 def fire(run: Run) -> dict[str, Any]:
     """Fire a schedule at the time that the payload names, and put the next firing."""
     at = datetime.fromisoformat(run.payload["at"])

@@ -11,9 +11,9 @@ from django.db.models.functions import Greatest
 
 from apps.core import clock
 from apps.core.actor import TenantRef
+from apps.core.clock import NOW_SQL
 from apps.core.commits import after_commit
 from apps.jobs import leases
-from apps.jobs.claiming import NOW
 from apps.jobs.models import Queue
 from apps.jobs.registry import Lane, Runner, Share
 from apps.tenancy.walls import registry
@@ -28,7 +28,7 @@ update public.{{table}} set
     tat = case when %(factor)s::float is not null then t.now + greatest(tat - t.now, interval '0') * %(factor)s end,
     blocked_until = case when %(factor)s::float is not null then t.now + greatest(tat - t.now, interval '0')
         * %(factor)s - make_interval(secs => %(slack)s::float) end
-from (select {NOW} as now) t
+from (select {NOW_SQL} as now) t
 where schema_name = %(schema)s and queue = %(queue)s and (tat is not null or blocked_until is not null)
 """  # noqa: S608 - made of constants
 

@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Least
 
 from apps.core import clock
+from apps.core.clock import NOW_SQL
 from apps.core.commits import after_commit
 from apps.jobs.claiming import SOFT
 from apps.jobs.inserting import insert
@@ -25,8 +26,6 @@ from apps.jobs.turns import Place, alone, wake
 from apps.tenancy.walls import current_schema, outside, registry
 
 #: A tenant ends, renews and gives back leases of its own; whoever stands outside of all goes by the tokens alone.
-#: The database's clock, unless ours is held.
-NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
 _END = """
 with gone as (
     delete from public.jobs_dispatch d using unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) x(id, token)
@@ -62,17 +61,17 @@ where d.id = %(id)s and d.token = %(token)s and d.schema_name = %(schema)s and d
 returning d.id, d.schema_name, d.queue, d.share, d.runner, d.concurrency_key
 """
 _RENEW = f"""
-update public.jobs_dispatch set leased_until = {NOW} + make_interval(secs => %(seconds)s), touched_at = {NOW}
+update public.jobs_dispatch set leased_until = {NOW_SQL} + make_interval(secs => %(seconds)s), touched_at = {NOW_SQL}
 where id = %(id)s and token = %(token)s and state = 'leased' and %(schema)s in ('', schema_name)
 returning leased_until
 """  # noqa: S608 - made of constants
 _RENEW_ALL = f"""
-update public.jobs_dispatch d set leased_until = {NOW} + make_interval(secs => x.seconds), touched_at = {NOW}
+update public.jobs_dispatch d set leased_until = {NOW_SQL} + make_interval(secs => x.seconds), touched_at = {NOW_SQL}
 from unnest(%(ids)s::uuid[], %(tokens)s::uuid[], %(seconds)s::float[]) x(id, token, seconds)
 where d.id = x.id and d.token = x.token and d.state = 'leased'
 """  # noqa: S608 - made of constants
 _GIVE_BACK = f"""
-update public.jobs_dispatch d set token = null, leased_until = null, touched_at = {NOW}, run_at = x.run_at,
+update public.jobs_dispatch d set token = null, leased_until = null, touched_at = {NOW_SQL}, run_at = x.run_at,
     state = 'scheduled'
 from unnest(%(ids)s::uuid[], %(tokens)s::uuid[], %(times)s::timestamptz[]) x(id, token, run_at)
 where d.id = x.id and d.token = x.token and %(schema)s in ('', d.schema_name)

@@ -12,14 +12,13 @@ from uuid import UUID
 from django.db import transaction
 
 from apps.jobs import ending
+from apps.jobs.backoff import PATIENT
 from apps.jobs.tasks import Run, task
 
 QUEUE: Final = "packmule.waiting"
-#: What waits for this has nobody else to go on with it.
-PATIENCE: Final = {"initial_seconds": 1.0, "factor": 2.0, "max_seconds": 300.0}
 
 
-@task("jobs.release", queue=QUEUE, max_attempts=1000, retry=PATIENCE)
+@task("jobs.release", queue=QUEUE, max_attempts=1000, retry=PATIENT)
 def go_on_releasing(run: Run) -> dict[str, Any]:
     """Let some more jobs go on that wait for those of the payload, which are over."""
     over = {UUID(job): state for job, state in run.payload["over"].items()}

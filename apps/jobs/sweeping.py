@@ -18,8 +18,8 @@ from django.db.models import Q, QuerySet
 
 from apps.core import clock
 from apps.core.actor import TenantRef
+from apps.core.clock import NOW_SQL
 from apps.jobs import ending, leases
-from apps.jobs.leases import NOW
 from apps.jobs.models import Attempt, Job
 from apps.jobs.registry import Dispatch, DispatchState
 from apps.jobs.states import AttemptState, JobState
@@ -35,16 +35,16 @@ _IGNORED = {"type": "cancelled", "message": "Its worker went on until its lease 
 _LOST = {"type": "lost", "message": "The worker did not renew its lease in time."}
 #: One look a second, whatever there is and however many tenants.
 _LOOK = f"""
-select exists (select from public.jobs_dispatch where state = 'scheduled' and run_at <= {NOW}),
-    exists (select from public.jobs_dispatch where state = 'leased' and leased_until < {NOW}),
-    exists (select from public.jobs_dispatch where ends_at <= {NOW}),
+select exists (select from public.jobs_dispatch where state = 'scheduled' and run_at <= {NOW_SQL}),
+    exists (select from public.jobs_dispatch where state = 'leased' and leased_until < {NOW_SQL}),
+    exists (select from public.jobs_dispatch where ends_at <= {NOW_SQL}),
     exists (select from public.jobs_lane where runner = 'platform' and active and not paused
-            and coalesce(blocked_until <= {NOW}, true))
+            and coalesce(blocked_until <= {NOW_SQL}, true))
 """  # noqa: S608 - made of constants
 _RIPEN = f"""
 with due as (
     select id from public.jobs_dispatch
-    where state = 'scheduled' and run_at <= {NOW} {{of}}
+    where state = 'scheduled' and run_at <= {NOW_SQL} {{of}}
     order by run_at limit %(most)s for update skip locked
 ), ripe as (
     update public.jobs_dispatch d set state = 'ready' from due where d.id = due.id
@@ -63,7 +63,7 @@ with recursive tenants as (
 )
 select t.schema_name from tenants t where exists (
     select from public.jobs_dispatch d
-    where {{kind}} and d.schema_name = t.schema_name and d.{{column}} <= {NOW})
+    where {{kind}} and d.schema_name = t.schema_name and d.{{column}} <= {NOW_SQL})
 """  # noqa: S608 - made of constants
 #: One share after the other that has something ready: a flood of one hides no other.
 _ASLEEP = f"""

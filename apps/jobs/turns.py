@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import connection
 
 from apps.core import clock
+from apps.core.clock import NOW_SQL
 from apps.core.ids import uuid7
 from apps.jobs.claiming import (
     ALONE_IN_TENANT,
@@ -27,7 +28,6 @@ from apps.jobs.claiming import (
     CLAIM_THAT,
     LANE_LEASED,
     LOCK_LANE,
-    NOW,
     SET_ASIDE,
     SHARE_LEASED,
     SOFT,
@@ -148,7 +148,7 @@ select exists (
     select from public.jobs_lane l join public.jobs_share s using (schema_name, queue)
     where l.schema_name = %(schema)s and l.queue = %(queue)s and l.active and not l.paused and s.active
       and (%(share)s::uuid is null or s.share = %(share)s)
-      and coalesce(greatest(l.blocked_until, s.blocked_until) <= {NOW}, true))
+      and coalesce(greatest(l.blocked_until, s.blocked_until) <= {NOW_SQL}, true))
 """  # noqa: S608 - made of constants
 _LOCK_SHARE = "select 1 from public.jobs_share where id = %(share)s for no key update"
 _SETTLE_SHARE = f"""

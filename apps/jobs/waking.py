@@ -11,8 +11,9 @@ from django.db import connection, transaction
 
 from apps.core import clock
 from apps.jobs import ending
+from apps.jobs.backoff import PATIENT
 from apps.jobs.models import Job, Step
-from apps.jobs.releasing import PATIENCE, QUEUE
+from apps.jobs.releasing import QUEUE
 from apps.jobs.states import JobState
 from apps.jobs.tasks import Run, task
 from apps.tenancy.walls import whole_tenant
@@ -123,7 +124,7 @@ def _hand_on(happenings: Sequence[Happened], upto: UUID) -> None:
     go_on_waking.enqueue(None, {"happenings": kept, "upto": str(upto)})
 
 
-@task("jobs.wake", queue=QUEUE, max_attempts=1000, retry=PATIENCE)
+@task("jobs.wake", queue=QUEUE, max_attempts=1000, retry=PATIENT)
 def go_on_waking(run: Run) -> dict[str, Any]:
     """Wake some more of those that waited for what the payload says; the next task is put in the same transaction."""
     happenings = [

@@ -102,9 +102,8 @@ def delete_bucket(actor: Actor, *, bucket: str, expected_version: int | None = N
     require_configurer(actor)
     with walls.whole_tenant():
         row = _locked(bucket, expected_version)
-        list(
-            row.usage.in_order().select_for_update(of=("self",))
-        )  # whoever announces a file holds one of them
+        # Whoever announces a file holds one of them.
+        list(row.usage.in_order().select_for_update(of=("self",)))
         _require_empty(row)
         Bucket.objects.filter(pk=row.pk).delete()
     return row

@@ -21,7 +21,7 @@ from apps.core.models import CacheEntry
 from apps.tenancy.models import RateCounter, Tenant
 from apps.tenancy.patrol import Patrol, Rows, register_duty, rows_of, surviving
 from apps.tenancy.provisioning import refill_pool
-from apps.tenancy.walls import enter, outside, registry
+from apps.tenancy.walls import registry
 
 logger = logging.getLogger("packmule.worker")
 _COUNTERS_KEPT_FOR = timedelta(hours=1)
@@ -42,24 +42,6 @@ def forget_counters() -> int:
     """Delete rate counters that bound nobody any more; returns how many."""
     with registry():
         return RateCounter.objects.filter(arrives_at__lt=clock.now() - _COUNTERS_KEPT_FOR).delete()[0]
-
-
-def in_every_tenant(work: Callable[[], int]) -> Callable[[], int]:
-    """`work`, done in every active tenant, standing in the tenant as a whole; adds up what it returns.
-
-    Where it fails that is logged, and the other tenants have their turn.
-    """
-
-    def everywhere() -> int:
-        with outside():
-            tenants = [tenant.ref for tenant in Tenant.objects.active()]
-        done = 0
-        for tenant in tenants:
-            with surviving(f"A chore in {tenant.name}"), enter(tenant):
-                done += work()
-        return done
-
-    return everywhere
 
 
 def forget_in_tenant() -> int:

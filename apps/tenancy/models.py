@@ -118,7 +118,7 @@ class Errand(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     schema_name = models.CharField(max_length=63)
-    chore = models.CharField(max_length=60)
+    duty = models.CharField(max_length=60)
     due_at = models.DateTimeField(default=clock.now)
 
     class Meta:
@@ -126,7 +126,7 @@ class Errand(models.Model):
         indexes: ClassVar = [models.Index(fields=["due_at"], name="tenancy_errand_due")]
 
     def __str__(self) -> str:
-        return f"{self.schema_name} {self.chore}"
+        return f"{self.schema_name} {self.duty}"
 
 
 class DataKey(models.Model):

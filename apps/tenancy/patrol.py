@@ -23,6 +23,7 @@ from django.db.models import QuerySet
 
 from apps.core import clock
 from apps.core.actor import TenantRef
+from apps.core.clock import NOW_SQL
 from apps.tenancy.models import Errand, Tenant
 from apps.tenancy.walls import current_schema, enter, outside, registry, registry_statement
 
@@ -38,23 +39,22 @@ _SECONDS, _AGAIN = 5.0, 1.0
 _TAKEN, _UNKNOWN = 60, 7
 #: How many tenants are read at a time.
 _AHEAD = 10
-_NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
 #: Those that this code knows; another process may know more.
 _DUE = f"""
-from public.tenancy_errand where due_at <= {_NOW}
-    and (chore = any(%(known)s) or due_at <= {_NOW} - make_interval(days => {_UNKNOWN}))
+from public.tenancy_errand where due_at <= {NOW_SQL}
+    and (duty = any(%(known)s) or due_at <= {NOW_SQL} - make_interval(days => {_UNKNOWN}))
 """
 _IS_THERE = f"select exists (select {_DUE})"
 #: One, with those that ask for the same.
 _TAKE = f"""
 with first as materialized (
-    select schema_name, chore {_DUE} order by due_at limit 1 for update skip locked
+    select schema_name, duty {_DUE} order by due_at limit 1 for update skip locked
 ), same as materialized (
-    select e.id from public.tenancy_errand e join first using (schema_name, chore)
-    where e.due_at <= {_NOW} for update of e skip locked
+    select e.id from public.tenancy_errand e join first using (schema_name, duty)
+    where e.due_at <= {NOW_SQL} for update of e skip locked
 )
-update public.tenancy_errand set due_at = {_NOW} + make_interval(secs => {_TAKEN})
-where id in (select id from same) returning id, schema_name, chore, due_at
+update public.tenancy_errand set due_at = {NOW_SQL} + make_interval(secs => {_TAKEN})
+where id in (select id from same) returning id, schema_name, duty, due_at
 """  # noqa: S608 - made of constants
 
 
@@ -85,7 +85,7 @@ def rows_of(*querysets: QuerySet[Any]) -> list[Rows]:
 
 def ask_for(name: str) -> None:
     """Have the duty `name` done soon in the tenant that stands, whether it seems due or not."""
-    Errand(schema_name=current_schema(), chore=name).save(force_insert=True)
+    Errand(schema_name=current_schema(), duty=name).save(force_insert=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class _Taken:
 
     ids: list[UUID]
     schema_name: str
-    chore: str
+    duty: str
     until: datetime
 
 
@@ -203,9 +203,9 @@ def _ask_again(duty: Duty, tenant: TenantRef) -> None:
     again = _again()
     with registry():
         # One that is due later is being done, and may have passed by what this is about.
-        soon = Errand.objects.filter(schema_name=tenant.schema_name, chore=duty.name, due_at__lte=again)
+        soon = Errand.objects.filter(schema_name=tenant.schema_name, duty=duty.name, due_at__lte=again)
         if not soon.exists():
-            Errand(schema_name=tenant.schema_name, chore=duty.name, due_at=again).save(force_insert=True)
+            Errand(schema_name=tenant.schema_name, duty=duty.name, due_at=again).save(force_insert=True)
 
 
 def _taken() -> _Taken | None:
@@ -220,8 +220,8 @@ def _taken() -> _Taken | None:
         rows = cursor.fetchall()
     if not rows:
         return None
-    _, schema_name, chore, until = rows[0]
-    return _Taken([row[0] for row in rows], schema_name, chore, until)
+    _, schema_name, duty, until = rows[0]
+    return _Taken([row[0] for row in rows], schema_name, duty, until)
 
 
 def _do_errand(errand: _Taken) -> int:
@@ -229,12 +229,12 @@ def _do_errand(errand: _Taken) -> int:
 
     One that fails is left as it is, and so is due again later.
     """
-    duty = _duties.get(errand.chore)
+    duty = _duties.get(errand.duty)
     with outside():
         tenant = Tenant.objects.active().filter(schema_name=errand.schema_name).first()
     done = _done(duty, tenant.ref) if duty is not None and tenant is not None else 0
     if done is not None:
-        with surviving(f"Ending the errand {errand.chore} in {errand.schema_name}"):
+        with surviving(f"Ending the errand {errand.duty} in {errand.schema_name}"):
             _end(errand, again=bool(done))
     return done or 0
 

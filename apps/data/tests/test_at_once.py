@@ -13,9 +13,9 @@ from apps.data import advancing, building, changing
 from apps.data.entering import enter_into
 from apps.data.models import Collection, Entry
 from apps.data.tests.shelves import DISH, DISHES, RECORDS, menu, names, serve
-from apps.tenancy.maintenance import in_every_tenant
 from apps.tenancy.walls import enter
 from tests.client import Answer, Api
+from tests.duties import in_every_tenant
 from tests.scratch import Scratch, scratch_tenant, wait_until_somebody_waits
 from tests.world import Space, World
 
@@ -29,7 +29,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def carried_on() -> None:
-    in_every_tenant(advancing.carry_on_everywhere)()
+    in_every_tenant(advancing.carry_on_everywhere)
 
 
 def as_it_is(space: Space) -> Collection:

@@ -9,10 +9,10 @@ import pytest
 from apps.data import advancing, changing
 from apps.data.models import Collection
 from apps.data.tests.shelves import DISH, DISHES, RECORDS, menu, names, root_of, serve
-from apps.tenancy.maintenance import in_every_tenant
 from apps.tenancy.models import Tenant
 from apps.tenancy.walls import current_tenant, enter, outside
 from tests.client import Api
+from tests.duties import in_every_tenant
 from tests.world import World
 
 
@@ -93,7 +93,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def carried_on() -> None:
-    in_every_tenant(advancing.carry_on_everywhere)()
+    in_every_tenant(advancing.carry_on_everywhere)
 
 
 @pytest.mark.usefixtures("slowly")
@@ -281,7 +281,7 @@ def test_a_tenant_in_which_a_chore_fails_does_not_stop_the_others(world: World) 
         seen.append(current_tenant().name)
         raise ValueError("made up")
 
-    assert in_every_tenant(work)() == 0
+    assert in_every_tenant(work) == 0
     assert {world.acorn.name, world.birch.name} <= set(seen)
 
 

@@ -10,9 +10,9 @@ from apps.data import advancing, building
 from apps.data.indexes import numbers_of
 from apps.data.models import Collection, Entry
 from apps.data.tests.shelves import DISHES, RECORDS, menu, names, serve
-from apps.tenancy.maintenance import in_every_tenant
 from apps.tenancy.walls import enter
 from tests.client import Api
+from tests.duties import in_every_tenant
 from tests.world import World
 
 
@@ -41,7 +41,7 @@ def test_a_large_one_is_built_by_the_worker_while_others_write(
     api.patch(f"{RECORDS}/{ids[6]}", {"data": {"price": 60}})
     api.delete(f"{RECORDS}/{ids[5]}")
     assert len(api.get(f"{RECORDS}?filter[price][gte]=50")["data"]) == 2
-    in_every_tenant(advancing.carry_on_everywhere)()
+    in_every_tenant(advancing.carry_on_everywhere)
     assert states(api) == {"price": "ready"}
     found = names(api.get(f"{RECORDS}?order=price"))
     assert found == ["dish 0", "dish 1", "dish 2", "dish 3", "dish 4", "written meanwhile", "dish 6"]
@@ -126,7 +126,7 @@ def test_an_upsert_waits_for_an_index_that_is_being_built(
     body = {"by": "sku", "data": {"sku": "r", "name": "Ramen!"}}
     refused = api.post(f"{RECORDS}/upsert", body)
     assert (refused.status, refused.code, refused["retryable"]) == (409, "index_building", True)
-    in_every_tenant(advancing.carry_on_everywhere)()
+    in_every_tenant(advancing.carry_on_everywhere)
     assert api.post(f"{RECORDS}/upsert", body)["record"]["id"] == dish
 
 

@@ -14,11 +14,11 @@ from apps.core.happenings import Happening, tell
 from apps.core.ids import decode
 from apps.events import retention
 from apps.events.models import Event
-from apps.tenancy.maintenance import in_every_tenant
 from apps.tenancy.owner import owner_transaction
 from apps.tenancy.transfer import contents, copying
 from apps.tenancy.walls import enter
 from tests.client import Api
+from tests.duties import in_every_tenant
 from tests.refusals import check_refusal
 from tests.scratch import Scratch, scratch_tenant
 from tests.world import World
@@ -50,7 +50,7 @@ def write(scratch: Scratch, many: int, *, ago: timedelta = timedelta()) -> None:
 
 def forget() -> int:
     """As the worker does, in one tenant after the other."""
-    return in_every_tenant(retention.forget_in_tenant)()
+    return in_every_tenant(retention.forget_in_tenant)
 
 
 def kept(scratch: Scratch) -> int:

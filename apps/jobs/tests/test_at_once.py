@@ -22,7 +22,7 @@ from apps.jobs.tests.workers import Held, claim, describe, make, rows, state, ta
 from apps.jobs.turns import Wish, claim_from
 from apps.tenancy.walls import enter, outside, registry
 from tests.client import Answer, Api
-from tests.scratch import Scratch, at_once, scratch_tenant, wait_until_somebody_waits
+from tests.scratch import Scratch, at_once, begun, scratch_tenant, wait_until_somebody_waits
 from tests.world import World
 
 _DEEDS, _SECONDS, _THREADS = 40, 25.0, 8
@@ -36,18 +36,6 @@ def scratch(committing: World, settings: Any) -> Iterator[Scratch]:
         with registry():
             for model in (Dispatch, Lane, Share):
                 model.objects.filter(schema_name=made.ref.schema_name).delete()
-
-
-def begun(call: Callable[[], Any]) -> Thread:
-    def run() -> None:
-        try:
-            call()
-        finally:
-            connections.close_all()
-
-    made = Thread(target=run)
-    made.start()
-    return made
 
 
 def test_twenty_who_enqueue_one_key_at_once_get_one_job(scratch: Scratch) -> None:

@@ -16,9 +16,9 @@ from apps.storage import chores, lifecycle, reports, stores
 from apps.storage.models import Condemned, File, FileVersion, Usage
 from apps.storage.stores.errors import StoreUnreachable
 from apps.storage.tests.parcels import PNG, announce, arrive, lying, make_bucket, send, stored, uploaded
-from apps.tenancy.maintenance import in_every_tenant
 from apps.tenancy.walls import enter
 from tests.client import Api
+from tests.duties import in_every_tenant
 from tests.world import World
 
 Commits = Any
@@ -136,10 +136,10 @@ def test_the_worker_does_it_in_every_tenant(world: World, api: Api) -> None:
     for space in (world.acorn, world.birch):
         make_bucket(space)
         uploaded(space, api.using(space.root_key), expires_at=timestamp(clock.now() + timedelta(days=1)))
-    assert in_every_tenant(chores.keep)() == 0
+    assert in_every_tenant(chores.keep) == 0
     with clock.frozen(clock.now() + timedelta(days=2)):
-        assert in_every_tenant(chores.keep)() == 2
-        assert in_every_tenant(chores.keep)() == 0
+        assert in_every_tenant(chores.keep) == 2
+        assert in_every_tenant(chores.keep) == 0
     entry = api.using(world.acorn.root_key).get("/v1/audit?operation=storage.run-lifecycle")["data"][0]
     assert (entry["actor"]["kind"], entry["edge"]) == ("system", "worker")
 
@@ -180,7 +180,7 @@ def test_a_tenant_in_which_it_fails_keeps_no_other_from_its_turn(
 
     monkeypatch.setattr(chores, "run_lifecycle", fails_in_acorn)
     with clock.frozen(clock.now() + timedelta(days=2)):
-        assert in_every_tenant(chores.keep)() == 1
+        assert in_every_tenant(chores.keep) == 1
 
 
 def test_a_version_that_was_added_meanwhile_goes_with_its_file(world: World, me: Api) -> None:

@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("schema_name", models.CharField(max_length=63)),
-                ("chore", models.CharField(max_length=60)),
+                ("duty", models.CharField(max_length=60)),
                 ("due_at", models.DateTimeField(default=apps.core.clock.now)),
             ],
             options={

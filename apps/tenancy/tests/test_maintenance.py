@@ -15,6 +15,7 @@ from apps.tenancy import maintenance
 from apps.tenancy.models import RateCounter
 from apps.tenancy.walls import enter, outside
 from tests.client import Api
+from tests.duties import in_every_tenant
 from tests.world import World
 
 
@@ -44,7 +45,7 @@ def test_old_answers_and_ended_sessions_go_in_every_tenant(world: World, api: Ap
     with enter(world.acorn.ref):
         IdempotencyRecord.objects.update(created_at=clock.now() - timedelta(hours=25))
 
-    assert maintenance.in_every_tenant(maintenance.forget_in_tenant)() == 3
+    assert in_every_tenant(maintenance.forget_in_tenant) == 3
 
     with enter(world.acorn.ref):
         assert not IdempotencyRecord.objects.exists()

@@ -148,7 +148,7 @@ def test_errands_of_tenants_that_serve_nobody_are_dropped(world: World, way: Way
 
 def errands() -> list[str]:
     with outside():
-        return sorted(Errand.objects.values_list("chore", flat=True))
+        return sorted(Errand.objects.values_list("duty", flat=True))
 
 
 def test_an_errand_that_nobody_here_knows_is_left_to_a_newer_process_for_a_week(

@@ -228,10 +228,11 @@ def test_a_client_that_may_ask_for_less_by_now(world: World, program: Program, g
 
 
 def test_what_is_over_is_swept_away(world: World, given: dict[str, Any], program: Program) -> None:
-    from apps.tenancy.maintenance import forget_in_tenant, in_every_tenant
+    from apps.tenancy.maintenance import forget_in_tenant
+    from tests.duties import in_every_tenant
 
     with clock.frozen(clock.now() + timedelta(hours=2)):
-        in_every_tenant(forget_in_tenant)()
+        in_every_tenant(forget_in_tenant)
     with enter(world.acorn.ref):
         kinds = list(Token.objects.filter(client_id=program.client_id).values_list("type", flat=True))
     assert kinds == ["rt"]

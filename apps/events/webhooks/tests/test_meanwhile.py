@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from threading import Thread
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import transaction
 
 from apps.core import clock
 from apps.core.clock import FrozenClock
@@ -24,7 +23,7 @@ from apps.jobs.registry import Dispatch, Lane, Share
 from apps.tenancy.walls import enter, registry
 from tests.client import Api
 from tests.receiving import Receiver, work
-from tests.scratch import Scratch, scratch_tenant, wait_until_somebody_waits
+from tests.scratch import Scratch, begun, scratch_tenant, wait_until_somebody_waits
 from tests.standins.outside import Page, answer
 from tests.world import World
 
@@ -120,15 +119,3 @@ def again(one: Delivery) -> None:
 def looked_after(scratch: Scratch) -> int:
     with enter(scratch.ref):
         return upkeep.look_after()
-
-
-def begun(call: Callable[[], Any]) -> Thread:
-    def run() -> None:
-        try:
-            call()
-        finally:
-            connections.close_all()
-
-    made = Thread(target=run)
-    made.start()
-    return made
