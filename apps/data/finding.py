@@ -9,21 +9,20 @@ beforehand, up to what is still few: PostgreSQL could only guess, because the ke
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
-
-from django.db.models import Q
 
 from apps.core.actor import Actor
 from apps.data import conditions, fulltext
 from apps.data.errors import IndexBuilding
 from apps.data.fulltext import Asked
 from apps.data.indexes import Index, Search, index_on, number_of, search_of
-from apps.data.lookups import Ids, LookUp, among, merged, one_of
-from apps.data.models import Entry, Record
-from apps.data.querysets import EntryQuerySet, RecordQuerySet, weight
+from apps.data.lookups import LookUp, among, among_all, in_index, in_index_by_record, merged
+from apps.data.querysets import side_of
+from apps.data.rows import COLUMNS
+from apps.data.statements import NOTHING, Part, Rows, has, sql, value
 
 if TYPE_CHECKING:
     from apps.data.querying import Query
@@ -35,9 +34,17 @@ FEW, FEW_OF_TENANT = 500, 4_000
 MANY = 10_000
 
 
+_KEY, _RECORD, _ID = "e.key", "e.record_id", "r.id"
+_ENTRIES = "data_entry e"
+_ENTRIES_OF_RECORDS = "data_entry e join data_record r on r.id = e.record_id"
+
+
 @dataclass(frozen=True)
 class Finder:
-    """Builds the querysets of a query. `owner` is whose records alone the actor may read, None for all."""
+    """Makes the statements of a query. `owner` is whose records alone the actor may read, None for all.
+
+    In them `e` is an entry, and `r` a record.
+    """
 
     actor: Actor
     query: Query
@@ -54,82 +61,94 @@ class Finder:
         """True when the order has no index."""
         return self.query.order.field is not None and self.order_index is None
 
-    def entries(self) -> EntryQuerySet | None:
-        """Entries whose records are found, in order: of the order's index, or of a value, by age; None without one.
+    def entries(self) -> Rows | None:
+        """Keys and ids of what is found, in order: of the order's index, or of a value, by age; None without one.
 
         Their columns are those of an index, so that it alone is read; the records of a page are fetched afterwards.
         """
-        sign = "-" if self.query.order.descending else ""
         index = self.order_index
         if index is not None:
             number = number_of(self.query.collection, index.slot)
             here = [one for one in self._look_ups if one.index == number and not one.absent]
-            return self._driven_by(number, here).order_by(f"{sign}key", f"{sign}record_id")
+            return self._driven_by(number, here, (_KEY, _RECORD))
         values = [one for one in self._look_ups if one.is_value]
         if not values:
             return None
         rarest = values[0] if len(values) == 1 else min(values, key=self._weight)
-        return self._driven_by(rarest.index, [rarest]).order_by(f"{sign}record_id")
+        return self._driven_by(rarest.index, [rarest], (_RECORD,))
 
-    def _driven_by(self, number: int, done: Sequence[LookUp]) -> EntryQuerySet:
+    def _driven_by(self, number: int, done: Sequence[LookUp], order: tuple[str, ...]) -> Rows:
         """The entries of one index that fulfil the look-ups `done` in it, and whose records fulfil all others."""
         others = [one for one in self._look_ups if one not in done]
         fewest = self._fewest(others)
         if fewest is not None and self._weight(fewest) <= self._few:
-            rows = Entry.objects.in_index_by_record(number).filter(among("record_id", self._ids(fewest)))
+            first = [in_index_by_record("e", number), among(_RECORD, self._ids(fewest))]
             others.remove(fewest)
         else:
-            rows = Entry.objects.in_index(number)
-        rows = self._visible(rows).filter(self._looked_at("record__data"), *(one.keys for one in done))
-        rows = rows.filter(*(self._held(one, "record_id") for one in others))
-        return rows if self.owner is None else self._of_owner(rows)
+            first = [in_index("e", number)]
+        columns = (Part(_KEY), Part(_RECORD))
+        rows = Rows(_ENTRIES, tuple(first), columns, order, self.query.order.descending)
+        rows = rows.where(*self._visible("e"), *(one.keys for one in done))
+        rows = self._of_owner(rows.where(*(self._held(one, _RECORD) for one in others)))
+        return self._with_records(rows, self._looked_at) if self._looked_at else rows
 
-    def _of_owner(self, rows: EntryQuerySet) -> EntryQuerySet:
-        owned = self._readable().values("id")
-        if weight(owned, self._few + 1) <= self._few:
-            return rows.filter(among("record_id", owned))
-        return rows.filter(record__owner_id=self.owner)
+    def _of_owner(self, entries: Rows) -> Rows:
+        if self.owner is None:
+            return entries
+        owned = self._readable.select(Part(_ID))
+        if owned.count(self._few + 1) <= self._few:
+            return entries.where(among(_RECORD, owned.statement))
+        return self._with_records(entries, self._owned)
 
-    def records(self) -> RecordQuerySet:
-        """The records in the order of their ids."""
-        rows, others = self._readable(), list(self._look_ups)
+    def _with_records(self, entries: Rows, tests: Sequence[Part]) -> Rows:
+        return replace(entries, source=_ENTRIES_OF_RECORDS).where(*tests)
+
+    def records(self) -> Rows:
+        """The records, in the order of their ids."""
+        rows, others = self._readable, list(self._look_ups)
         fewest = self._fewest(others)
         if fewest is not None and self._weight(fewest) <= MANY:
             # Entries are of live records of the collection, on this side of the wall.
-            rows = Record.objects.filter(among("pk", self._ids(fewest)), self._owned())
+            rows = replace(rows, tests=(among(_ID, self._ids(fewest)), *self._owned))
             others.remove(fewest)
-        rows = rows.filter(self._looked_at("data"), *(self._held(one, "pk") for one in others))
-        return rows.order_by("-id" if self.query.order.descending else "id")
+        return rows.where(*self._looked_at, *(self._held(one, _ID) for one in others))
 
-    def all(self) -> RecordQuerySet:
+    def all(self) -> Rows:
         """The records in no order, for what goes through all of them."""
-        rows = self._readable().filter(self._looked_at("data"))
-        return rows.filter(*(one.at_once("pk") for one in self._look_ups))
+        return self._readable.where(*self._looked_at, *(one.at_once(_ID) for one in self._look_ups))
 
     def count(self) -> int:
         """How many there are."""
         once = [one for one in self._look_ups if one.is_once and not one.absent]
-        if not once or self.owner is not None or self._looked_at("data"):
+        if not once or self.owner is not None or self._looked_at:
             return self.all().count()
         first = once[0] if len(self._look_ups) == 1 else min(once, key=self._weight)
-        rows = self._visible(first.entries)
+        rows = self._entries_of(first, "e")
         for one in self._look_ups:
             if one != first:
                 known = not one.absent and self._weight(one) <= MANY
-                rows = rows.filter(self._held(one, "record_id") if known else one.at_once("record_id"))
+                rows = rows.where(self._held(one, _RECORD) if known else one.at_once(_RECORD))
         return rows.count()
 
     # What a query is made of.
 
-    def _readable(self) -> RecordQuerySet:
-        collection = self.query.collection
-        return Record.objects.of(collection).alive().visible_to(self.actor, collection).filter(self._owned())
+    @property
+    def _readable(self) -> Rows:
+        collection = sql("r.collection_id = {}", value(self.query.collection.id))
+        tests = (collection, Part("r.deleted_at is null"), *self._visible("r"), *self._owned)
+        columns = tuple(Part(f"r.{name}") for name in COLUMNS)
+        return Rows("data_record r", tests, columns, (_ID,), self.query.order.descending)
 
-    def _owned(self) -> Q:
-        return Q() if self.owner is None else Q(owner_id=self.owner)
+    @property
+    def _owned(self) -> list[Part]:
+        return [] if self.owner is None else [sql("r.owner_id = {}", value(self.owner))]
 
-    def _visible(self, entries: EntryQuerySet) -> EntryQuerySet:
-        return entries.visible_to(self.actor, self.query.collection)
+    def _visible(self, name: str) -> list[Part]:
+        """That a record or an entry called `name` is on the actor's side of the wall."""
+        side = side_of(self.actor, self.query.collection)
+        if side is None:
+            return [NOTHING]
+        return [has(f"{name}.{column}", wanted) for column, wanted in side.items()]
 
     @cached_property
     def _look_ups(self) -> list[LookUp]:
@@ -142,14 +161,11 @@ class Finder:
             return found
         return [*found, *fulltext.look_ups(self._words, number_of(collection, self._search.slot))]
 
-    def _looked_at(self, column: str) -> Q:
+    @cached_property
+    def _looked_at(self) -> list[Part]:
         """What the records themselves have to be looked at for: fields without an index, and phrases."""
-        found = Q()
-        for condition in self.query.by_looking:
-            found &= conditions.on_json(condition, column)
-        if self._search is not None:
-            found &= fulltext.on_text(self._words, self._search, column)
-        return found
+        found = [conditions.on_json(one) for one in self.query.by_looking]
+        return found if self._search is None else [*found, *fulltext.on_text(self._words, self._search)]
 
     @cached_property
     def _search(self) -> Search | None:
@@ -171,13 +187,17 @@ class Finder:
     def _few(self) -> int:
         return FEW_OF_TENANT if self.actor.organization is None else FEW
 
-    def _ids(self, one: LookUp) -> Ids:
-        return self._visible(one.entries).values("record_id")
+    def _entries_of(self, one: LookUp, name: str) -> Rows:
+        tests = (in_index(name, one.index), *self._visible(name), one.keys)
+        return Rows(f"data_entry {name}", tests, (Part(f"{name}.record_id"),))
+
+    def _ids(self, one: LookUp) -> Part:
+        return self._entries_of(one, "x").statement
 
     def _weight(self, one: LookUp) -> int:
         """How many records fulfil a look-up, counted as far as MANY and one more."""
         if one not in self._weights:
-            self._weights[one] = weight(self._ids(one), MANY + 1)
+            self._weights[one] = self._entries_of(one, "x").count(MANY + 1)
         return self._weights[one]
 
     @cached_property
@@ -188,8 +208,8 @@ class Finder:
         """The look-up that the fewest records fulfil."""
         return min((one for one in look_ups if not one.absent), key=self._weight, default=None)
 
-    def _held(self, one: LookUp, outer: str) -> Q:
-        """That the record whose id is `outer` fulfils a look-up: by the ids that do, if they are not too many."""
+    def _held(self, one: LookUp, record: str) -> Part:
+        """That the record whose id is the column `record` fulfils a look-up: by the ids that do, if not too many."""
         if one.absent or self._weight(one) > MANY:
-            return one.one_by_one(outer)
-        return one_of(outer, self._ids(one))
+            return one.one_by_one(record)
+        return among_all(record, self._ids(one))

@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import connection
-from django.db.models import BooleanField, Func, Q, TextField, Value
 
 from apps.data.conditions import json_at
 from apps.data.indexes import Search
 from apps.data.keys import words
 from apps.data.lookups import LookUp
+from apps.data.statements import NOTHING, Part, sql, value
 
 #: Of a record's text this much is searched, in characters. PostgreSQL refuses a text whose words take a megabyte;
 #: these stay below 850 kB, in letters of four bytes and with each word twice, as a part of another one with a hyphen.
@@ -65,42 +64,31 @@ def read_search(search: Search, text: str) -> Asked:
 
 def look_ups(asked: Asked, index: int) -> list[LookUp]:
     """The words that are asked for as entries of an index."""
-    wanted = [LookUp(index, Q(key=word), is_value=True) for word in asked.wanted]
-    return [*wanted, *(LookUp(index, Q(key=word), absent=True) for word in asked.unwanted)]
+    wanted = [LookUp(index, _is(word), is_value=True) for word in asked.wanted]
+    return [*wanted, *(LookUp(index, _is(word), absent=True) for word in asked.unwanted)]
 
 
-def on_text(asked: Asked, search: Search, column: str) -> Q:
-    """What cannot be told from words alone of a record whose JSON is `column`: phrases. Nothing is found by no word."""
+def _is(word: str) -> Part:
+    return sql("key = {}", value(word))
+
+
+def on_text(asked: Asked, search: Search) -> list[Part]:
+    """What cannot be told from words alone of a record `r`: phrases. Nothing is found by no word."""
     if asked.asks_nothing:
-        return Q(pk__in=[])
-    found = Q()
-    for phrase in asked.phrases:
-        found &= Q(_Follows(Value(search.language), _text(search, column), Value(phrase)))
-    return found
+        return [NOTHING]
+    return [_follows(search, phrase) for phrase in asked.phrases]
 
 
-def _text(search: Search, column: str) -> Func:
-    texts = [_AsText(json_at(path, column)) for path in search.fields]
-    joined = Func(Value("\n"), *texts, function="concat_ws", output_field=TextField())
-    return Func(joined, Value(MOST_TEXT), function="left", output_field=TextField())
+def _follows(search: Search, phrase: str) -> Part:
+    """That the words of a phrase follow each other in the text."""
+    language = sql("{}::text::regconfig", value(search.language))
+    return sql(
+        "coalesce(to_tsvector({}, {}) @@ phraseto_tsquery({}, {}::text), false)",
+        language, _text(search), language, value(phrase),
+    )  # fmt: skip
 
 
-class _AsText(Func):
-    """JSON as text: a string as what it says."""
-
-    template = "((%(expressions)s) #>> '{}')"
-    output_field = TextField()
-
-
-class _Follows(Func):
-    """Whether the words of a phrase follow each other in a text. Arguments: language, text, phrase."""
-
-    output_field = BooleanField()
-    conditional = True
-
-    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> Any:  # type: ignore[override]  # noqa: ARG002
-        parts = [compiler.compile(one) for one in self.get_source_expressions()]
-        (language, named), (text, said), (phrase, asked) = parts
-        config = f"({language})::text::regconfig"
-        found = f"to_tsvector({config}, {text}) @@ phraseto_tsquery({config}, {phrase})"
-        return f"coalesce({found}, false)", (*named, *said, *named, *asked)
+def _text(search: Search) -> Part:
+    """What is searched in a record `r`: the texts of its fields, one after the other."""
+    texts = [sql("{} #>> '{{}}'", json_at(path)) for path in search.fields]
+    return sql(f"left(concat_ws(E'\\n', {', '.join(['{}'] * len(texts))}), {MOST_TEXT})", *texts)

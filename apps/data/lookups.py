@@ -6,66 +6,58 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import (
-    BooleanField,
-    Exists,
-    ExpressionWrapper,
-    F,
-    Func,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    Value,
-)
-from django.db.models.functions import Coalesce
-
-from apps.data.models import Entry
-from apps.data.querysets import EntryQuerySet
-
-#: A query of ids of records.
-Ids = QuerySet[Any, Any]
+from apps.data.statements import Part, sql, value
 
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """Entries of one index.
+    """Entries of one index, of which the column `key` passes the test `keys`.
 
     `absent`: the record must have none of them. `is_value`: they have one key, so that the index has them in the order
     of their records. `is_once`: no record has two of them; `is_only`: nor any other one in this index.
     """
 
     index: int
-    keys: Q
+    keys: Part
     absent: bool = False
     is_value: bool = False
     is_once: bool = True
     is_only: bool = False
 
-    @property
-    def entries(self) -> EntryQuerySet:
-        """The entries in question."""
-        return Entry.objects.in_index(self.index).filter(self.keys)
-
     def narrowed(self, other: LookUp) -> LookUp:
         """Entries that fulfil both."""
         return replace(self, keys=self.keys & other.keys, is_value=self.is_value or other.is_value)
 
-    def one_by_one(self, outer: str) -> Q:
-        """That the record of the outer query, whose id is `outer` there, fulfils it: looked up when its turn comes.
+    def one_by_one(self, record: str) -> Part:
+        """That the record whose id is the column `record` fulfils it: looked up when its turn comes.
 
         PostgreSQL would rather join, by what it knows about how often keys occur. That is little, because all indexes
         stand in one column; and a join goes through all records where a page needs fifty.
         """
-        entries = Entry.objects.in_index_by_record(self.index).filter(self.keys, record_id=OuterRef(outer))
-        one = entries.annotate(found=Value(True)).values("found")[:1]
-        found = Q(Coalesce(Subquery(one), Value(False)))
+        entry = sql("{} and {} and x.record_id = " + record, in_index_by_record("x", self.index), self.keys)
+        return self._demanded(sql("coalesce((select true from data_entry x where {} limit 1), false)", entry))
+
+    def at_once(self, record: str) -> Part:
+        """The same for a query that goes through all records anyhow, such as a count."""
+        entry = sql("{} and {} and x.record_id = " + record, in_index("x", self.index), self.keys)
+        return self._demanded(sql("exists (select from data_entry x where {})", entry))
+
+    def _demanded(self, found: Part) -> Part:
         return ~found if self.absent else found
 
-    def at_once(self, outer: str) -> Q:
-        """The same for a query that goes through all records anyhow, such as a count."""
-        found = Exists(self.entries.filter(record_id=OuterRef(outer)))
-        return ~Q(found) if self.absent else Q(found)
+
+def in_index(entry: str, number: int) -> Part:
+    """That `entry` is one of the index `number`."""
+    return sql(f"{entry}.index = {{}}", value(number))
+
+
+def in_index_by_record(entry: str, number: int) -> Part:
+    """The same for a query that names the records.
+
+    Of an index that is new PostgreSQL believes that it has one entry, and would rather go through all of it than look
+    the records up. What is added to the number keeps it from using any key but the primary one.
+    """
+    return sql(f"{entry}.index + 0 = {{}}", value(number))
 
 
 def merged(look_ups: Sequence[LookUp]) -> list[LookUp]:
@@ -78,22 +70,16 @@ def merged(look_ups: Sequence[LookUp]) -> list[LookUp]:
     return list(made.values())
 
 
-def among(outer: str, ids: Ids) -> Q:
-    """That the id `outer` is one of `ids`: a query of few, which is done first, and by which the others are found."""
-    return Q(_Among(F(outer), Subquery(ids)))
+def among(record: str, ids: Part) -> Part:
+    """That the id in the column `record` is one of `ids`: a query of few, which is done first, and by which the others
+    are found. An array, so that the planner counts on few whatever it believes about the query.
+    """
+    return sql(f"{record} = any(array({{}}))", ids)
 
 
-def one_of(outer: str, ids: Ids) -> Q:
-    """The same for a query that something else drives: `ids` are read once, and what comes is held against them."""
-    found = ExpressionWrapper(Q(**{f"{outer}__in": ids}), output_field=BooleanField())
-    # Without the coalesce PostgreSQL would make a join of it.
-    return Q(Coalesce(found, Value(False)))
+def among_all(record: str, ids: Part) -> Part:
+    """The same for a query that something else drives: `ids` are read once, and what comes is held against them.
 
-
-class _Among(Func):
-    """Membership in an array, so that the planner counts on few whatever it believes about the subquery."""
-
-    template = "(%(expressions)s))"
-    arg_joiner = " = any(array"
-    output_field = BooleanField()
-    conditional = True
+    Without the coalesce PostgreSQL would make a join of it.
+    """
+    return sql(f"coalesce({record} in ({{}}), false)", ids)

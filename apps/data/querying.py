@@ -6,6 +6,7 @@ a size that is done, above it only on request, and the answer says so.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from uuid import UUID
 from django.db import DataError
 
 from apps.core.actor import Actor, PrincipalKind
-from apps.core.pagination import Page, paginate, paginate_values
+from apps.core.pagination import Page, paginate_values
 from apps.core.problems import FieldError, Remedy, show
 from apps.data import access, conditions
 from apps.data.access import Reach
@@ -25,9 +26,10 @@ from apps.data.finding import Finder
 from apps.data.indexes import Index, index_on, indexes_of, search_of
 from apps.data.keys import key_of
 from apps.data.models import Collection
-from apps.data.rows import COLUMNS, Row, pick
+from apps.data.rows import Row, pick
 from apps.data.schemas.errors import FieldUnknown
 from apps.data.schemas.fields import Field, find_field
+from apps.data.statements import Part
 
 #: So many records are looked at one by one without being asked to.
 MOST_SCANNED = 10_000
@@ -134,19 +136,19 @@ class Found:
     def _cut(self, limit: int, cursor: str | None, scope: str) -> Page[Row]:
         if self.finder.is_sorted_here:
             return self._sorted_here(limit, cursor, scope)
-        if (entries := self.finder.entries()) is not None:
-            rows = entries.values("key", "record_id")
-            cut = paginate(rows, limit=limit, cursor=cursor, scope=scope, unique=True)
-            return Page(pick([row["record_id"] for row in cut.data]), cut.next_cursor)
-        cut = paginate(self.finder.records().values(*COLUMNS), limit=limit, cursor=cursor, scope=scope)
-        return Page([Row(**row) for row in cut.data], cut.next_cursor)
+        entries = self.finder.entries()
+        if entries is None:
+            cut = self.finder.records().page(limit=limit, cursor=cursor, scope=scope)
+            return Page([Row.read(row) for row in cut.data], cut.next_cursor)
+        cut = entries.page(limit=limit, cursor=cursor, scope=scope)
+        return Page(pick([record for _, record in cut.data]), cut.next_cursor)
 
     def _sorted_here(self, limit: int, cursor: str | None, scope: str) -> Page[Row]:
         """Few enough to be put in order by their keys without an index: the very order that an index would give."""
         order = self.finder.query.order
         assert order.field is not None  # noqa: S101 - `is_sorted_here` said so
-        rows = self.finder.all().values_list(conditions.json_at(order.field.path), "id")
-        keyed = [(key_of(value, order.field.kind), str(identity)) for value, identity in rows]
+        rows = self.finder.all().select(conditions.json_at(order.field.path), Part("r.id")).read()
+        keyed = [(key_of(_said(found), order.field.kind), str(identity)) for found, identity in rows]
         cut, following = paginate_values(
             keyed, limit=limit, cursor=cursor, scope=scope, descending=order.descending
         )
@@ -164,10 +166,14 @@ class Found:
             return {}
         bare = Query(query.collection, [one for one, _ in query.by_index], search=query.search)
         looked_at = Finder(self.finder.actor, bare, self.finder.owner).all()
-        many = looked_at.values("id")[: MOST_SCANNED + 1].count() > MOST_SCANNED
+        many = looked_at.count(MOST_SCANNED + 1) > MOST_SCANNED
         if many and (self.finder.is_sorted_here or not query.scan):
             raise _index_needed(query, list(dict.fromkeys(wanting)), in_text)
         return {"notice": _notice(unindexed)} if many else {}
+
+
+def _said(found: str | None) -> Any:
+    return None if found is None else json.loads(found)
 
 
 @contextmanager

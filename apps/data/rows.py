@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import orjson
@@ -34,6 +34,11 @@ class Row:
         """The id as people and clients see it."""
         return encode(Record.id_prefix, self.id)
 
+    @classmethod
+    def read(cls, columns: Sequence[Any]) -> Self:
+        """The record of COLUMNS as the database gives them."""
+        return cls(columns[0], orjson.loads(columns[1]), *columns[2:])
+
 
 #: The columns of a row, in their order.
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -45,5 +50,5 @@ def pick(ids: Sequence[UUID]) -> list[Row]:
     """The records with `ids`, in their order; what is not there, or behind the wall, is left out."""
     with connection.cursor() as cursor:
         cursor.execute(_PICK, [list(ids)])
-        found = {one[0]: Row(one[0], orjson.loads(one[1]), *one[2:]) for one in cursor.fetchall()}
+        found = {one[0]: Row.read(one) for one in cursor.fetchall()}
     return [found[one] for one in ids if one in found]

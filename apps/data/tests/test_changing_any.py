@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.data import building, changing
+from apps.data import advancing, building, changing
 from apps.data.schemas.validating import is_valid
 from apps.data.steps import KINDS, carried_out
 from apps.data.tests.shelves import root_of
@@ -101,6 +101,7 @@ def test_a_change_is_whole_or_refused(
 
 @pytest.fixture
 def batches_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small ones, so that a change takes several."""
+    """Small ones, so that a change takes several, and as many of them as it takes within the call."""
+    monkeypatch.setattr(advancing, "AT_ONCE", 100)
     monkeypatch.setattr(building, "BATCH", 2)
     monkeypatch.setattr(changing, "BATCH", 2)
