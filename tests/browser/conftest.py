@@ -75,6 +75,17 @@ def admin(installation: dict[str, Any], person: Person) -> Person:
 
 
 @pytest.fixture(scope="session")
+def onlooker(
+    installation: dict[str, Any], shots: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Person]:
+    """The same in one browser for all tests that only look: it takes longer to start than to look at a page."""
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        person = Person(driver, installation["api_url"], shots)
+        person.sign_in(installation["admin_email"], installation["admin_password"])
+        yield person
+
+
+@pytest.fixture(scope="session")
 def product(installation: dict[str, Any]) -> str:
     """The address of a product's environment, where its customers sign in."""
     call(installation, "/v1/applications", installation["console_key"], {"slug": "pages", "name": "Pages"})

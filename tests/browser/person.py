@@ -132,8 +132,9 @@ class Person:
     def looks_wrong(self, name: str, path: str, *, mistakes: int = 0) -> list[str]:
         """Look at `path` in both themes and both widths; what is wrong, and `mistakes` expected errors aside."""
         found = []
-        for theme in THEMES:
+        if not self.driver.current_url.startswith(self.base_url):
             self.open(path)
+        for theme in THEMES:
             self.driver.execute_script(
                 "localStorage.setItem('_x_adminTheme', JSON.stringify(arguments[0]))", theme
             )

@@ -67,7 +67,17 @@ def crowded(installation: dict[str, Any]) -> dict[str, str]:
 @pytest.fixture
 def inside(installation: dict[str, Any], admin: Person, crowded: dict[str, str]) -> Person:
     """The first person, in that environment."""
-    admin.open(f"/admin/open/{crowded['environment']}/")
+    return _gone_in(installation, admin, crowded["environment"])
+
+
+@pytest.fixture(scope="module")
+def looking_in(installation: dict[str, Any], onlooker: Person, crowded: dict[str, str]) -> Person:
+    """The same for all that only look."""
+    return _gone_in(installation, onlooker, crowded["environment"])
+
+
+def _gone_in(installation: dict[str, Any], admin: Person, environment: str) -> Person:
+    admin.open(f"/admin/open/{environment}/")
     port = installation["api_url"].rpartition(":")[2]
     person = Person(admin.driver, f"http://development--kitchen.localhost:{port}", admin.shots)
     person.wait_for(lambda: person.path == "/admin/")
@@ -75,8 +85,8 @@ def inside(installation: dict[str, Any], admin: Person, crowded: dict[str, str])
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_page_looks_right(inside: Person, crowded: dict[str, str], name: str) -> None:
-    assert inside.looks_wrong(f"jobs-{name}", PAGES[name].format(**crowded)) == []
+def test_every_page_looks_right(looking_in: Person, crowded: dict[str, str], name: str) -> None:
+    assert looking_in.looks_wrong(f"jobs-{name}", PAGES[name].format(**crowded)) == []
 
 
 def test_from_what_failed_to_a_queue_that_runs_again(inside: Person, crowded: dict[str, str]) -> None:

@@ -220,8 +220,8 @@ def _picture() -> bytes:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_looks_right(admin: Person, ids: dict[str, str], name: str) -> None:
-    assert admin.looks_wrong(name, PAGES[name].format(**ids)) == []
+def test_a_page_looks_right(onlooker: Person, ids: dict[str, str], name: str) -> None:
+    assert onlooker.looks_wrong(name, PAGES[name].format(**ids)) == []
 
 
 def test_an_environments_admin_looks_right(
@@ -245,9 +245,9 @@ def test_pages_before_signing_in_look_right(person: Person) -> None:
     assert wrong == []
 
 
-def test_a_page_that_is_not_there_looks_right(admin: Person) -> None:
+def test_a_page_that_is_not_there_looks_right(onlooker: Person) -> None:
     path = "/admin/apikeys/key/key_00000000000000000000000000/change/"
-    assert admin.looks_wrong("not-there", path, mistakes=1) == []
+    assert onlooker.looks_wrong("not-there", path, mistakes=1) == []
 
 
 def test_lists_that_are_empty_look_right(admin: Person) -> None:
