@@ -22,7 +22,7 @@ from apps.data.indexes import Index, Search, index_on, number_of, search_of
 from apps.data.lookups import LookUp, among, among_all, in_index, in_index_by_record, merged
 from apps.data.querysets import side_of
 from apps.data.rows import COLUMNS
-from apps.data.statements import NOTHING, Part, Rows, has, sql, value
+from apps.data.statements import NOTHING, Look, Part, Rows, has, sql, value
 
 if TYPE_CHECKING:
     from apps.data.querying import Query
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 FEW, FEW_OF_TENANT = 500, 4_000
 #: So many ids are read and kept, to be put in order or to hold others against, which takes a fraction of one.
 MANY = 10_000
+#: So many rows are walked along an order until a page is full. Where that is in vain all of them are taken together:
+#: conditions that many records fulfil may have none in common, and a walk to the end takes ten times as long.
+WALK = 5_000
 
 
 _KEY, _RECORD, _ID = "e.key", "e.record_id", "r.id"
-_ENTRIES = "data_entry e"
-_ENTRIES_OF_RECORDS = "data_entry e join data_record r on r.id = e.record_id"
+_RECORD_OF_ENTRY = " join data_record r on r.id = e.record_id"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Finder:
         return self.query.order.field is not None and self.order_index is None
 
     def entries(self) -> Rows | None:
-        """Keys and ids of what is found, in order: of the order's index, or of a value, by age; None without one.
+        """What is found, in order: of the order's index, or of a value, by age; None without one.
 
         Their columns are those of an index, so that it alone is read; the records of a page are fetched afterwards.
         """
@@ -86,11 +88,11 @@ class Finder:
             others.remove(fewest)
         else:
             first = [in_index("e", number)]
-        columns = (Part(_KEY), Part(_RECORD))
-        rows = Rows(_ENTRIES, tuple(first), columns, order, self.query.order.descending)
+        columns = tuple(Part(one) for one in order)
+        rows = Rows("data_entry e", tuple(first), columns, order, self.query.order.descending)
         rows = rows.where(*self._visible("e"), *(one.keys for one in done))
-        rows = self._of_owner(rows.where(*(self._held(one, _RECORD) for one in others)))
-        return self._with_records(rows, self._looked_at) if self._looked_at else rows
+        rows = rows.looked_at(*(self._look(one, _RECORD) for one in others))
+        return self._of_owner(self._with_records(rows, self._looked_at))
 
     def _of_owner(self, entries: Rows) -> Rows:
         if self.owner is None:
@@ -101,7 +103,9 @@ class Finder:
         return self._with_records(entries, self._owned)
 
     def _with_records(self, entries: Rows, tests: Sequence[Part]) -> Rows:
-        return replace(entries, source=_ENTRIES_OF_RECORDS).where(*tests)
+        if not tests:
+            return entries
+        return entries.looked_at(*(Look(one, one) for one in tests), join=_RECORD_OF_ENTRY)
 
     def records(self) -> Rows:
         """The records, in the order of their ids."""
@@ -111,11 +115,16 @@ class Finder:
             # Entries are of live records of the collection, on this side of the wall.
             rows = replace(rows, tests=(among(_ID, self._ids(fewest)), *self._owned))
             others.remove(fewest)
-        return rows.where(*self._looked_at, *(self._held(one, _ID) for one in others))
+        rows = rows.looked_at(*(Look(one, one) for one in self._looked_at))
+        return rows.looked_at(*(self._look(one, _ID) for one in others))
+
+    def candidates(self) -> Rows:
+        """What indexes decide alone: the records that would have to be looked at for the rest, in no order."""
+        return self._readable.where(*(one.at_once(_ID) for one in self._look_ups))
 
     def all(self) -> Rows:
         """The records in no order, for what goes through all of them."""
-        return self._readable.where(*self._looked_at, *(one.at_once(_ID) for one in self._look_ups))
+        return self.candidates().where(*self._looked_at)
 
     def count(self) -> int:
         """How many there are."""
@@ -127,7 +136,7 @@ class Finder:
         for one in self._look_ups:
             if one != first:
                 known = not one.absent and self._weight(one) <= MANY
-                rows = rows.where(self._held(one, _RECORD) if known else one.at_once(_RECORD))
+                rows = rows.where(among_all(_RECORD, self._ids(one)) if known else one.at_once(_RECORD))
         return rows.count()
 
     # What a query is made of.
@@ -160,6 +169,11 @@ class Finder:
         if self._search is None:
             return found
         return [*found, *fulltext.look_ups(self._words, number_of(collection, self._search.slot))]
+
+    @property
+    def has_phrases(self) -> bool:
+        """True when words have to follow each other, for which the texts of records are looked at."""
+        return self._search is not None and bool(self._words.phrases)
 
     @cached_property
     def _looked_at(self) -> list[Part]:
@@ -208,8 +222,9 @@ class Finder:
         """The look-up that the fewest records fulfil."""
         return min((one for one in look_ups if not one.absent), key=self._weight, default=None)
 
-    def _held(self, one: LookUp, record: str) -> Part:
+    def _look(self, one: LookUp, record: str) -> Look:
         """That the record whose id is the column `record` fulfils a look-up: by the ids that do, if not too many."""
         if one.absent or self._weight(one) > MANY:
-            return one.one_by_one(record)
-        return among_all(record, self._ids(one))
+            return Look(one.one_by_one(record), one.at_once(record))
+        held = among_all(record, self._ids(one))
+        return Look(held, held)

@@ -18,7 +18,7 @@ from django.db import DataError
 from apps.core.actor import Actor, PrincipalKind
 from apps.core.pagination import Page, paginate_values
 from apps.core.problems import FieldError, Remedy, show
-from apps.data import access, conditions
+from apps.data import access, conditions, finding
 from apps.data.access import Reach
 from apps.data.errors import FilterInvalid, IndexBuilding, IndexNeeded, ScanRefused
 from apps.data.filters import Condition, read_filters
@@ -29,7 +29,7 @@ from apps.data.models import Collection
 from apps.data.rows import Row, pick
 from apps.data.schemas.errors import FieldUnknown
 from apps.data.schemas.fields import Field, find_field
-from apps.data.statements import Part
+from apps.data.statements import Part, Rows
 
 #: So many records are looked at one by one without being asked to.
 MOST_SCANNED = 10_000
@@ -115,33 +115,53 @@ def find(actor: Actor, query: Query) -> Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """How many records a query finds; `extra` are further members of the answer."""
+
+    number: int
+    extra: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The records that a query finds, to be paged or counted."""
 
     finder: Finder
 
-    def count(self) -> int:
-        """How many there are."""
-        self._weigh()
+    def count(self) -> Counted:
+        """How many there are, and what the answer says about how that was found."""
+        extra = self._weigh()
         with _comparable():
-            return self.finder.count()
+            return Counted(self.finder.count(), extra)
 
     def page(self, *, limit: int, cursor: str | None, scope: str) -> Page[Row]:
         """The page after `cursor`, as pagination.Listing has it."""
         extra = self._weigh()
         with _comparable():
             found = self._cut(limit, cursor, scope)
-        return Page(found.data, found.next_cursor, extra)
+        return Page(found.data, found.next_cursor, {**found.extra, **extra})
 
     def _cut(self, limit: int, cursor: str | None, scope: str) -> Page[Row]:
         if self.finder.is_sorted_here:
             return self._sorted_here(limit, cursor, scope)
         entries = self.finder.entries()
+        rows = self.finder.records() if entries is None else entries
+        cut = rows.page(limit=limit, cursor=cursor, scope=scope, walk=finding.WALK)
+        if cut is None:
+            return self._together(rows, limit, cursor, scope)
         if entries is None:
-            cut = self.finder.records().page(limit=limit, cursor=cursor, scope=scope)
             return Page([Row.read(row) for row in cut.data], cut.next_cursor)
-        cut = entries.page(limit=limit, cursor=cursor, scope=scope)
-        return Page(pick([record for _, record in cut.data]), cut.next_cursor)
+        return Page(pick([row[-1] for row in cut.data]), cut.next_cursor)
+
+    def _together(self, rows: Rows, limit: int, cursor: str | None, scope: str) -> Page[Row]:
+        """The page for which all records were gone through that indexes lead to. Raises ScanRefused."""
+        why = "many records fulfil one of the conditions, and few fulfil all of them"
+        if self.finder.actor.kind is PrincipalKind.VISITOR:
+            raise ScanRefused(f"That would take a look at every record: {why}. Ask through your own backend.")
+        cut = rows.page_at_once(limit=limit, cursor=cursor, scope=scope)
+        fields = list(dict.fromkeys(one.field.path for one in self.finder.query.conditions))
+        said = {"code": "scanned", "detail": f"Every record was looked at, because {why}.", "fields": fields}
+        return Page(pick([row[-1] for row in cut.data]), cut.next_cursor, {"notice": said})
 
     def _sorted_here(self, limit: int, cursor: str | None, scope: str) -> Page[Row]:
         """Few enough to be put in order by their keys without an index: the very order that an index would give."""
@@ -162,11 +182,9 @@ class Found:
         if self.finder.is_sorted_here and query.order.field is not None:
             wanting.append(query.order.field.path)
         unindexed = list(dict.fromkeys([*wanting, *in_text]))
-        if not unindexed:
+        if not unindexed and not self.finder.has_phrases:
             return {}
-        bare = Query(query.collection, [one for one, _ in query.by_index], search=query.search)
-        looked_at = Finder(self.finder.actor, bare, self.finder.owner).all()
-        many = looked_at.count(MOST_SCANNED + 1) > MOST_SCANNED
+        many = self.finder.candidates().count(MOST_SCANNED + 1) > MOST_SCANNED
         if many and (self.finder.is_sorted_here or not query.scan):
             raise _index_needed(query, list(dict.fromkeys(wanting)), in_text)
         return {"notice": _notice(unindexed)} if many else {}
@@ -188,6 +206,11 @@ def _comparable() -> Iterator[None]:
 def _index_needed(query: Query, fields: list[str], in_text: list[str]) -> IndexNeeded | IndexBuilding:
     """The refusal of a query with conditions on `fields`, and on what stands in the texts `in_text`."""
     collection = query.collection
+    if not fields and not in_text:
+        return IndexNeeded(
+            f"More than {MOST_SCANNED:,} records have all of these words, and each of them would have to be looked at "
+            "for those in quotation marks: ask for rarer words too, or look at every one with `scan=true`."
+        )
     if not fields:
         return _no_index_serves(collection, in_text)
     building = [
@@ -217,5 +240,10 @@ def _no_index_serves(collection: Collection, in_text: list[str]) -> IndexNeeded:
 
 
 def _notice(fields: list[str]) -> dict[str, Any]:
-    said = f"Every record was looked at, because no index serves {', '.join(fields)}."
+    why = (
+        f"no index serves {', '.join(fields)}"
+        if fields
+        else "words in quotation marks have to follow each other"
+    )
+    said = f"Every record was looked at, because {why}."
     return {"code": "scanned", "detail": said, "fields": fields}

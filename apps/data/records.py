@@ -69,11 +69,12 @@ def count_records(
     filter: Mapping[str, str] | None = None,  # noqa: A002 - the parameter's name
     search: str = "",
     scan: bool = False,
-) -> dict[str, int]:
+) -> dict[str, Any]:
     """Count the records that filters and words find; see `records.list`."""
     query = read_query(named(collection), filters=filter or {}, order="-id", search=search, scan=scan)
     found: Found = find(actor, query)
-    return {"count": found.count()}
+    counted = found.count()
+    return {"count": counted.number, **counted.extra}
 
 
 @operation(

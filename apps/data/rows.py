@@ -43,11 +43,11 @@ class Row:
 #: The columns of a row, in their order.
 COLUMNS = tuple(field.name for field in fields(Row))
 # One parameter however many records there are, so that PostgreSQL knows the statement already.
-_PICK = f"select {', '.join(COLUMNS)} from data_record where id = any(%s)"  # noqa: S608 - our own names
+_PICK = f"select {', '.join(COLUMNS)} from data_record where id = any(%s) and deleted_at is null"  # noqa: S608 - our own names
 
 
 def pick(ids: Sequence[UUID]) -> list[Row]:
-    """The records with `ids`, in their order; what is not there, or behind the wall, is left out."""
+    """The live records with `ids`, in their order; what is not there, or behind the wall, is left out."""
     with connection.cursor() as cursor:
         cursor.execute(_PICK, [list(ids)])
         found = {one[0]: Row.read(one) for one in cursor.fetchall()}

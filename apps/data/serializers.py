@@ -224,10 +224,19 @@ class CountParameters(Parameters):
     scan = BooleanField(default=False, help_text="Look at every record where no index helps.")
 
 
+class NoticeOutput(Output):
+    """What is worth knowing about how an answer came about."""
+
+    code = CharField()
+    detail = CharField()
+    fields = ListField(child=CharField())  # type: ignore[assignment]
+
+
 class CountOutput(Output):
     """How many there are."""
 
     count = IntegerField()
+    notice = NoticeOutput(required=False)
 
 
 class FieldsParameters(Parameters):

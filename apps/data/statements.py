@@ -73,21 +73,36 @@ def _joined(word: str, tests: Sequence[Part]) -> Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """The rows of `source` for which all `tests` hold.
+class Look:
+    """What each of some rows is looked at for: `test`, or `at_once` where all of them are gone through anyhow."""
 
-    `order` are the texts of one or two of the `columns`, which together differ in all rows and are never null.
+    test: Part
+    at_once: Part
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of `table` for which all `tests` hold, and `looks` after them; `join` is what these need beside them.
+
+    `order` are texts of some of the `columns`, which together differ in all rows and are never null: one or two, of
+    which the last one is the record's id.
     """
 
-    source: str
+    table: str
     tests: tuple[Part, ...]
     columns: tuple[Part, ...]
     order: tuple[str, ...] = ()
     descending: bool = False
+    looks: tuple[Look, ...] = ()
+    join: str = ""
 
     def where(self, *tests: Part) -> Rows:
         """Those for which `tests` hold, too."""
         return replace(self, tests=(*self.tests, *tests))
+
+    def looked_at(self, *looks: Look, join: str = "") -> Rows:
+        """Those for which `looks` hold, too."""
+        return replace(self, looks=(*self.looks, *looks), join=join or self.join)
 
     def select(self, *columns: Part) -> Rows:
         """The same rows with other columns."""
@@ -96,11 +111,8 @@ class Rows:
     @property
     def statement(self) -> Part:
         """All of them, in no order."""
-        return sql(
-            f"select {{}} from {self.source} where {{}}",  # noqa: S608 - our own names
-            _joined(", ", self.columns),
-            all_of(self.tests),
-        )
+        tests = [*self.tests, *(one.at_once for one in self.looks)]
+        return _select(self.columns, Part(self.table + self.join), tests)
 
     def read(self) -> list[tuple[Any, ...]]:
         """All of them, in no order."""
@@ -112,16 +124,50 @@ class Rows:
         rows = rows if most is None else sql(f"{{}} limit {most}", rows)
         return int(_fetched(sql("select count(*) from ({}) rows", rows))[0][0])
 
-    def page(self, *, limit: int, cursor: str | None, scope: str) -> Page[tuple[Any, ...]]:
-        """Those behind `cursor`, in order; see pagination.paginate. Raises CursorInvalid."""
-        bound = f"{scope}|{self.order}|{self.descending}"
-        rows = self.where(self._behind(opened_values(cursor, bound))) if cursor else self
+    def page(self, *, limit: int, cursor: str | None, scope: str, walk: int) -> Page[tuple[Any, ...]] | None:
+        """Those behind `cursor`, in order; see pagination.paginate. Raises CursorInvalid.
+
+        They are looked at in their order until the page is full: `walk` of them, of which a page may need all. None
+        where that was not enough, see `page_at_once`.
+        """
+        rows = self._after(cursor, scope)
+        if not self.looks:
+            return self._cut(
+                self._in_order(_select(self.columns, Part(self.table), rows.tests), limit + 1), limit, scope
+            )
+        name = self.table.split()[-1]
+        walked = self._in_order(_select([Part(f"{name}.*")], Part(self.table), rows.tests), walk)
+        source = sql(f"({{}}) {name}{self.join}", walked)
+        found = _select(self.columns, source, [one.test for one in self.looks])
+        page = self._cut(self._in_order(found, limit + 1), limit, scope)
+        return None if page.next_cursor is None and rows._are_more_than(walk) else page
+
+    def page_at_once(self, *, limit: int, cursor: str | None, scope: str) -> Page[tuple[Any, ...]]:
+        """The same page with the columns of the order alone, for which all rows are gone through."""
+        name = self.table.split()[-1]
+        rows = self._after(cursor, scope).select(*(Part(one) for one in self.order))
+        # By itself PostgreSQL would walk along the order again, as it believes that the page is full soon.
+        found = sql(f"with {name} as materialized ({{}}) select * from {name}", rows.statement)  # noqa: S608
+        return rows._cut(self._in_order(found, limit + 1), limit, scope)
+
+    def _in_order(self, statement: Part, limit: int) -> Part:
         order = ", ".join([f"{one} desc" if self.descending else one for one in self.order])
-        found = _fetched(sql(f"{{}} order by {order} limit {limit + 1}", rows.statement))
+        return sql(f"{{}} order by {order} limit {limit}", statement)
+
+    def _cut(self, statement: Part, limit: int, scope: str) -> Page[tuple[Any, ...]]:
+        """The rows of `statement`, of which there is one more than `limit` where more follow."""
+        found = _fetched(statement)
         if len(found) <= limit:
             return Page(found, None)
         last = dict(zip([one.text for one in self.columns], found[limit - 1], strict=True))
-        return Page(found[:limit], sealed_values([last[one] for one in self.order], bound))
+        values = [last[one] for one in self.order]
+        return Page(found[:limit], sealed_values(values, self._bound(scope)))
+
+    def _bound(self, scope: str) -> str:
+        return f"{scope}|{self.order}|{self.descending}"
+
+    def _after(self, cursor: str | None, scope: str) -> Rows:
+        return self.where(self._behind(opened_values(cursor, self._bound(scope)))) if cursor else self
 
     def _behind(self, values: Sequence[Any]) -> Part:
         """That a row comes after the one with `values`; the first bound is plain, for an index to serve."""
@@ -132,6 +178,14 @@ class Rows:
         (second,), (other,) = rest, others
         tied = f"{first} {sign} %s or ({first} = %s and {second} {sign} %s)"
         return Part(f"{first} {sign}= %s and ({tied})", (one, one, one, other))
+
+    def _are_more_than(self, count: int) -> bool:
+        """True when more rows pass the tests, before anything is looked at."""
+        return replace(self, looks=(), join="").count(count + 1) > count
+
+
+def _select(columns: Sequence[Part], source: Part, tests: Sequence[Part]) -> Part:
+    return sql("select {} from {} where {}", _joined(", ", columns), source, all_of(tests))
 
 
 def _fetched(statement: Part) -> list[tuple[Any, ...]]:

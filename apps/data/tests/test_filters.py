@@ -98,8 +98,14 @@ def every_page(api: Api, query: str) -> list[dict[str, Any]]:
         cursor = f"&cursor={answer['next_cursor']}"
 
 
-#: With indexes, and how many records are few and many: each way that a query can go is gone.
-WAYS = {"few drive": (4_000, 10_000), "a set is held": (0, 10_000), "one by one": (0, 0), "looked at": None}
+#: With indexes, and how many records are few, many, and walked: each way that a query can go is gone.
+WAYS = {
+    "few drive": (4_000, 10_000, 5_000),
+    "a set is held": (0, 10_000, 5_000),
+    "one by one": (0, 0, 5_000),
+    "together": (0, 0, 1),
+    "looked at": None,
+}
 
 
 @pytest.fixture(params=WAYS)
@@ -111,8 +117,8 @@ def go(way: str, paths: Iterable[str], monkeypatch: pytest.MonkeyPatch) -> list[
     """Make all queries go one way; the indexes on these fields that it needs."""
     if (sizes := WAYS[way]) is None:
         return []
-    few, many = sizes
-    for name, size in {"FEW": few, "FEW_OF_TENANT": few, "MANY": many}.items():
+    few, many, walk = sizes
+    for name, size in {"FEW": few, "FEW_OF_TENANT": few, "MANY": many, "WALK": walk}.items():
         monkeypatch.setattr(finding, name, size)
     return [{"field": path} for path in paths]
 
