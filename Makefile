@@ -13,23 +13,28 @@ PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-chec
 	--require-hashes --only-binary :all:
 PYTEST = .venv/bin/python -m pytest -q
 MANAGE = .venv/bin/python manage.py
+MENUGEN = examples/menugen
 
 # Hundreds of processes are started by the tests, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up test check format browser schema sweep faults slow bench lock clean
+.PHONY: help up demo test check format browser schema sweep faults slow bench lock clean
 
 help:
 	@echo "make up       install and start everything (PORT=$(PORT) DATA_DIR=$(DATA_DIR)); Ctrl-C stops it"
+	@echo "make demo     MenuGen, a product, from a photo to an illustrated menu (PHOTO=path.jpg DEMO_EXIT=1)"
 	@echo "make test     the fast tests          make check    style, types, layers, migrations"
 	@echo "make slow     the slow tests          make browser  the admin in a real browser"
 	@echo "make schema   every route fuzzed      make sweep    what is tried on every route"
 	@echo "make faults   kill -9, twenty times   make bench    what it costs"
 	@echo "make lock     pin the requirements    make format   put the code in shape"
-	@echo "make clean    remove .venv (never the data)"
+	@echo "make clean    remove what was installed (never the data)"
 
 up: .venv/.base
 	@exec $(MANAGE) up --port "$(PORT)" --data-dir "$(DATA_DIR)"
+
+demo: .venv/.base $(MENUGEN)/.venv/.ready
+	@cd $(MENUGEN) && DATA_DIR="$(abspath $(DATA_DIR))" PHOTO="$(if $(PHOTO),$(abspath $(PHOTO)))" exec .venv/bin/python -m demo
 
 test: .venv/.test
 	$(PYTEST) -n $(JOBS) -m "not slow and not browser and not schema and not sweep and not faults"
@@ -69,9 +74,11 @@ lock:
 	cd requirements && for name in base test; do \
 		uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --only-binary :all: \
 		--no-header --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; done
+	cd $(MENUGEN) && uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --only-binary :all: \
+		--no-header --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
 
 clean:
-	rm -rf .venv
+	rm -rf .venv $(MENUGEN)/.venv
 
 .venv/.base: requirements/base.txt
 	@test -n "$(PYTHON)" || { echo "Packmule needs Python 3.11 or newer, and there is none in PATH." >&2; exit 1; }
@@ -84,4 +91,10 @@ clean:
 .venv/.test: .venv/.base requirements/test.txt
 	@echo "Installing what the tests need ..."
 	@$(PIP_INSTALL) -r requirements/base.txt -r requirements/test.txt
+	@touch $@
+
+$(MENUGEN)/.venv/.ready: $(MENUGEN)/requirements.txt .venv/.base
+	@$(MENUGEN)/.venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m venv --clear $(MENUGEN)/.venv
+	@echo "Installing what MenuGen needs (once, about a minute) ..."
+	@cd $(MENUGEN) && $(PIP_INSTALL) -r requirements.txt
 	@touch $@
