@@ -39,10 +39,10 @@ demo: .venv/.base $(MENUGEN)/.venv/.ready
 test: .venv/.test
 	$(PYTEST) -n $(JOBS) -m "not slow and not browser and not schema and not sweep and not faults"
 
-slow: .venv/.test
+slow: .venv/.test $(MENUGEN)/.venv/.ready
 	$(PYTEST) -n $(JOBS) -m slow
 
-browser: .venv/.test
+browser: .venv/.test $(MENUGEN)/.venv/.ready
 	$(PYTEST) -n $(JOBS) -m browser
 
 schema: .venv/.test
@@ -51,7 +51,7 @@ schema: .venv/.test
 sweep: .venv/.test
 	$(PYTEST) -n $(JOBS) -m sweep
 
-faults: .venv/.test
+faults: .venv/.test $(MENUGEN)/.venv/.ready
 	$(PYTEST) -n $(JOBS) --dist loadfile -rfEP -m faults
 
 check: .venv/.test

@@ -87,13 +87,14 @@ The budget is 15 %.
 ## Jobs that do nothing
 
 Packmule and other queues on one durable Postgres, in alternating rounds of one run: from starting a worker that does 8 at a time until
-the last of some thousand jobs is recorded as done. `safe` are the settings with which a queue gives the jobs of a killed worker to another
-one soon, as far as it has any (bench/rivals/settings.py says which and why); the others are each one's fastest. Packmule has one
-setting: each job has a lease of its own, and is done again elsewhere when its worker is killed.
+the last of some thousand jobs is recorded as done. Each has the shortest time after which it gives the jobs of a killed worker to another
+one (bench/rivals/settings.py says how; `python -m bench.rivals` kills one of each and counts what is stuck), and several ways to take and
+record jobs. Packmule has one: each job has a lease of its own, begins and ends on record, and tells of both in the event log.
 
 {jobs}
 
-The budgets are to be ahead of the safe settings, 1 ms in the median for a claim, 1 s at p99 beside a flood, and 2 statements a second.
+The budgets are to be ahead of the others where they record jobs one by one, 1 ms in the median for a claim, 1 s at p99 beside a flood, and 2
+statements a second. Ahead of graphile-worker where it records in batches, and of pg-boss in batches of 50, Packmule is not.
 
 ## Again
 

@@ -95,6 +95,30 @@ def served_databases(folder: Path) -> dict[str, str]:
     return {f"PACKMULE_{name.upper()}": url for name, url in urls.items()}
 
 
+def served_port(folder: Path, which: str = "port") -> int:
+    """The port (or `stream_port`) of the installation that `up` runs on `folder`.
+
+    0 where none runs, or hides it from this user. It is in the note that `up` keeps in its lock, which outlives a
+    process that is killed.
+    """
+    try:
+        noted = json.loads((folder / "lock").read_bytes())
+        port, pid = noted.get(which), noted.get("pid")
+    except (OSError, ValueError, AttributeError):
+        return 0
+    return port if isinstance(port, int) and isinstance(pid, int) and _runs(pid) else 0
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another account's
+        return True
+    return True
+
+
 def database(name: str, default: str = "postgresql:///packmule", **more: Any) -> dict[str, Any]:
     """A DATABASES entry out of a libpq URL or conninfo string in the variable `name`, or of `default`.
 

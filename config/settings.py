@@ -34,7 +34,8 @@ if len(SECRET_KEY) < 32:
 ALLOWED_HOSTS = ["*"]
 PACKMULE_HOSTS = env.words("PACKMULE_HOSTS", "127.0.0.1,localhost,[::1],testserver")
 PACKMULE_BASE_HOST = env.text("PACKMULE_BASE_HOST", "localhost")
-PACKMULE_PORT = env.integer("PACKMULE_PORT", 0)
+# What `up` serves; commands in another terminal find it by the data directory.
+PACKMULE_PORT = env.integer("PACKMULE_PORT", env.served_port(PACKMULE_DATA_DIR))
 # Where people reach the installation: scheme and port of the links in mails.
 PACKMULE_PUBLIC_URL = env.public_url("PACKMULE_PUBLIC_URL")
 PACKMULE_MAX_BODY_BYTES = env.integer("PACKMULE_MAX_BODY_BYTES", 1024 * 1024)
@@ -62,7 +63,9 @@ PACKMULE_STORAGE_URL = env.public_url("PACKMULE_STORAGE_URL")
 # How many calls of a web process may wait for something to come; the rest of its 8 threads answers others.
 PACKMULE_LONG_POLLS = env.integer("PACKMULE_LONG_POLLS", 2)
 # The streaming process: its port, where clients reach it when that is not PACKMULE_PUBLIC_URL, and its most streams.
-PACKMULE_STREAM_PORT = env.integer("PACKMULE_STREAM_PORT", 8421)
+PACKMULE_STREAM_PORT = env.integer(
+    "PACKMULE_STREAM_PORT", env.served_port(PACKMULE_DATA_DIR, "stream_port") or 8421
+)
 PACKMULE_STREAM_URL = env.public_url("PACKMULE_STREAM_URL")
 PACKMULE_STREAMS = env.integer("PACKMULE_STREAMS", 1000)
 # How many uploads and downloads a web process makes at a time; the rest of its 8 threads is for calls.

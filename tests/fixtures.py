@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
+from apps.storage.stores.local import LocalStore
 from apps.tenancy.embedded import EmbeddedPostgres
 from tests.client import Api
 from tests.prepared import URLS, Prepared, prepared, urls
@@ -51,6 +52,7 @@ def pytest_configure() -> None:
     # Each test client has a stack of its own, which would read all static files first: 15 ms for every call.
     settings.WHITENOISE_AUTOREFRESH = True
     settings.PACKMULE_MASTER_KEY = MASTER_KEY
+    settings.PACKMULE_PORT = 80  # whatever runs on this machine's own data directory
     settings.PACKMULE_LOGIN_FILE = Path(os.devnull) / "login.json"  # nobody's own sign-in
 
 
@@ -72,6 +74,7 @@ def pytest_collection_finish() -> None:
 def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the bytes of the tests' files lie."""
     settings.PACKMULE_STORAGE_DIR = tmp_path_factory.mktemp("files")
+    LocalStore(settings.PACKMULE_STORAGE_DIR).begin()
     return Path(settings.PACKMULE_STORAGE_DIR)
 
 
@@ -159,7 +162,6 @@ def committing(django_db_setup: Any, django_db_blocker: DjangoDbBlocker) -> Iter
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
     """A real S3 server with an empty bucket, for the session."""
-    if s3.program() is None:
-        pytest.skip("There is no build of the S3 server for this machine.")
+    s3.require_server()
     with s3.serving() as server:
         yield server

@@ -10,7 +10,7 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
-from apps.jobs import working
+from apps.jobs import settling
 from apps.jobs.inside import performing
 from apps.jobs.leases import place_of
 from apps.jobs.registry import Dispatch
@@ -88,7 +88,7 @@ def work(rounds: int = 50) -> int:
             outcome = performing.perform(each)
             if outcome is not None:
                 with enter(each.tenant):
-                    working.settle(None, [outcome])
+                    settling.settle(None, [outcome])
             done += 1
         if not there:
             break

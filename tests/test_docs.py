@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ _LINK = re.compile(r"\]\((?!https?:|#|/)([^)#]+)")
 _VARIABLE = re.compile(r"PACKMULE_[A-Z0-9_]+[A-Z]")
 #: Prints each answer's status after it, on a line of its own.
 CURL = 'curl() { command curl -w "\\n\\n<%{http_code}>\\n" "$@"; }'
+#: The command, as in a folder with this code's environment.
+MANAGE = f'manage.py() {{ {shlex.quote(sys.executable)} {shlex.quote(str(ROOT / "manage.py"))} "$@"; }}'
 #: Pages that somebody types from top to bottom, one after the other: the refusals that each shows, and what is read.
 STORIES = {
     "README.md": (
@@ -54,6 +58,9 @@ STORIES = {
             '"status":"ready"',
             "Ramen 14.50",
             "Ramen\n\n<206>",
+            '"name":"today\'s menu.txt"',
+            "method: GET",
+            '"metadata":{"scanner":{"make":"Fuji","dpi":300},"pages":[1,2]}',
             '"preset":"thumb"',
             '"bytes":',
         ],
@@ -133,7 +140,7 @@ def test_every_setting_is_documented() -> None:
     )
     documented = set(_VARIABLE.findall((ROOT / "docs" / "operating.md").read_text()))
 
-    # The port only tells installations' cookies apart; `up` sets it.
+    # The port is what `up` serves: it sets it, and commands find it by the data directory.
     assert read - {"PACKMULE_PORT", "PACKMULE_STATIC_ROOT"} <= documented
     assert documented <= read | {"PACKMULE_OWNER_DATABASE_URL", "PACKMULE_DATABASE_URL"}
 
@@ -158,7 +165,7 @@ def test_what_the_pages_type_works(tmp_path: Path) -> None:
     with folder() as data, running(data / "data") as installation:
         exports = f"export URL={installation.url} KEY={installation.console_key} DATA={data / 'data'}"
         readme = typed("README.md").replace(blocks(ROOT / "README.md")[0], exports + "\n")
-        script = "\n".join(["set -eu", CURL, readme, *map(typed, list(STORIES)[1:])])
+        script = "\n".join(["set -eu", CURL, MANAGE, readme, *map(typed, list(STORIES)[1:])])
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=tmp_path,

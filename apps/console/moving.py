@@ -66,14 +66,16 @@ def finish_import(_actor: Actor, *, name: str, organization: str | None, tenant_
 def export_tenant(actor: Actor, *, name: str, target: Path, key_file: Path | None) -> Moved:
     """Write the tenant `name` as the new folder `target`, with its data keys where there is a `key_file`.
 
+    One that broke off goes on there; `present` says how many contents of files did not have to be fetched again.
     Must not be part of a transaction: reading a tenant takes as long as it takes.
     """
     key = keys.read_key(key_file) if key_file else None
     tenant = begin_export(actor, name=name)
-    manifest = writing.export(tenant, target, key=key)
+    manifest, present = writing.export(tenant, target, key=key)
     warnings = [_NO_KEYS] if manifest.sealed and manifest.data_keys is None else []
     held = len(manifest.data_keys or ())
-    return Moved(tenant, str(target), manifest, held, manifest.blobs.count, warnings=warnings)
+    written = manifest.blobs.count - present
+    return Moved(tenant, str(target), manifest, held, written, present, warnings)
 
 
 def import_tenant(
@@ -96,6 +98,7 @@ def import_tenant(
     wanted = name or manifest.name
     _require_place(wanted, organization)
     data_keys = reading.data_keys_of(manifest, key, without=without_data_keys)
+    contents.blobs().begin()
     with reading.loaded(source, manifest, name=wanted, data_keys=data_keys) as loaded:
         written, present = blobs.put(source, manifest, contents.blobs())
         tenant = finish_import(actor, name=wanted, organization=organization, tenant_id=loaded.id)

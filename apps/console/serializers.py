@@ -54,6 +54,10 @@ class _MovedOutput(Output):
 class ExportOutput(_MovedOutput):
     """An export that was written."""
 
+    written = IntegerField(help_text="Contents of files that were fetched from the store.")
+    present = IntegerField(
+        help_text="Contents that lay there already: an export that broke off brought them, or another file."
+    )
     left_out = DictField(source="manifest.left_out", help_text="Tables that stay behind, and why.")
 
 

@@ -127,6 +127,14 @@ def headers_of(options: Mapping[str, Any]) -> dict[str, str]:
     return {name.partition(":")[2]: value for name, value in named.items()}
 
 
+def places_of(options: Mapping[str, Any]) -> list[str]:
+    """Return the words by which a command line says again what parsed `options` say of `add_places`."""
+    given = headers_of(options)
+    return [
+        word for flag, (header, _, _) in PLACES.items() if header in given for word in (flag, given[header])
+    ]
+
+
 def _path(route: Route, options: Mapping[str, Any]) -> str:
     shown = {}
     for name, converter in route.converters.items():

@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser, handle_default_options
 from django.db import connections
 
 from apps.core import command_text
 from apps.core.problem_handlers import from_exception, problem_for
-from apps.core.problems import Problem
+from apps.core.problems import Problem, Remedy, ServiceUnavailable
 from apps.core.strictjson import dumps
 
 DONE, FAILED, CHANGES, NOT_FOUND, REFUSED, CONFLICT, NEEDS_APPROVAL, LIMITED, BAD_USAGE = (
@@ -77,7 +78,17 @@ class Failure(CommandError):  # noqa: N818 - a refusal is no error
     @classmethod
     def of(cls, problem: Problem) -> Failure:
         """Return the failure that `problem` means for a command."""
-        return cls(problem.document(), exit_code(problem.status))
+        return cls(explained(problem.document()), exit_code(problem.status))
+
+
+def explained(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The problem `document` of this machine; where its database is away since nothing runs, it says what to start."""
+    if document["code"] != ServiceUnavailable.code or settings.PACKMULE_PORT:
+        return document
+    remedy = Remedy("manage.py up")
+    said = f"No installation runs on {settings.PACKMULE_DATA_DIR}: start it with `{remedy.command}`, or name the server"
+    detail = f"{document['detail']} {said} of another in PACKMULE_DATABASE_URL."
+    return {**document, "detail": detail, "remedy": remedy.document()}
 
 
 class PackmuleCommand(BaseCommand):

@@ -25,14 +25,23 @@ _lock = Lock()
 _waiting = 0
 
 
+def _rest(left: float) -> None:
+    time.sleep(min(PAUSE, left))
+
+
 def await_found(
-    look: Callable[[], T], is_enough: Callable[[T], bool], *, seconds: float, pause: float = PAUSE
+    look: Callable[[], T],
+    is_enough: Callable[[T], bool],
+    *,
+    seconds: float,
+    rest: Callable[[float], object] = _rest,
 ) -> T:
-    """Return what `look` finds, looking again every `pause` seconds until that is enough, for so
-    many seconds at most.
+    """Return what `look` finds, looking again until that is enough, for so many seconds at most.
+
+    `rest` waits between two looks, for the seconds that it is given or less; without it that is PAUSE.
 
     It looks once where no place is free, and where a transaction is open: that would see the same again, and keep
-    others waiting. In between no statement runs and no lock is held; the connection stays this thread's.
+    others waiting. In between no lock is held; the connection stays this thread's.
     """
     found = look()
     if seconds <= 0 or connection.in_atomic_block or is_enough(found):
@@ -40,7 +49,7 @@ def await_found(
     with _place() as taken:
         ends = time.monotonic() + min(seconds, MOST_SECONDS)
         while taken and not is_enough(found) and (left := ends - time.monotonic()) > 0:
-            time.sleep(min(pause, left))
+            rest(left)
             found = look()
     return found
 

@@ -18,7 +18,15 @@ import orjson
 from django.conf import settings
 
 from apps.core import command_options, command_text, logins
-from apps.core.commands import NEEDS_APPROVAL, Failure, Outcome, PackmuleCommand, examples_text, exit_code
+from apps.core.commands import (
+    NEEDS_APPROVAL,
+    Failure,
+    Outcome,
+    PackmuleCommand,
+    examples_text,
+    exit_code,
+    explained,
+)
 from apps.core.local_api import LocalAnswer, LocalCall, send
 from apps.core.problems import CredentialMissing, Remedy
 from apps.core.routes import Route, routes
@@ -167,7 +175,9 @@ def _send(call: LocalCall) -> LocalAnswer:
     logging.getLogger("django.request").setLevel(logging.CRITICAL)
     answer = _carried_out(call)
     if answer.status >= 400:
-        raise Failure(orjson.loads(answer.body), exit_code(answer.status))
+        document = orjson.loads(answer.body)
+        is_here = bool(settings.PACKMULE_KEY)
+        raise Failure(explained(document) if is_here else document, exit_code(answer.status))
     return answer
 
 

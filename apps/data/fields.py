@@ -30,7 +30,7 @@ def narrowed(found: Any, collection: Collection, paths: Sequence[str]) -> Any:
 
 
 def _check(collection: Collection, path: str) -> None:
-    if path in collection.schema.get("properties", {}):
+    if "." not in path and path in collection.schema.get("properties", {}):
         return
     try:
         find_field(collection.schema, path)

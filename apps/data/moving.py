@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from apps.core.commands import FAILED, BadUsage, Failure
-from apps.core.problems import show
+from apps.core.problems import Problem, Remedy, show
 from apps.core.strictjson import body_limit
 
 MEDIA_TYPE = "application/x-ndjson"
 _LINES_A_CALL = 1_000
+#: So many refused lines are told one by one; the rest is counted.
+_MOST_TOLD = 1_000
 
 
 def export(lines: Callable[[Mapping[str, str]], bytes], path: Path) -> dict[str, Any]:
@@ -57,33 +61,105 @@ def _last_id(file: IO[bytes]) -> str:
         raise BadUsage(f"The file's last line is no record: {show(last.decode(errors='replace'))}.") from None
 
 
-def take(taken: Callable[[bytes], dict[str, Any]], path: Path) -> dict[str, Any]:
-    """Give all lines of `path` to `taken`, some at a time; says what came of them, with the numbers of the lines.
+@dataclass(slots=True)
+class Taken:
+    """How far an import is: up to which line, and what came of those that it took."""
 
-    Raises BadUsage for a file that is not there.
+    line: int
+    results: dict[str, int] = field(default_factory=dict)
+    refused: int = 0
+    errors: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, lines: Sequence[bytes], answer: Mapping[str, Any]) -> None:
+        """Add the `answer` to the next `lines`."""
+        for name, made in answer["results"].items():
+            self.results[name] = self.results.get(name, 0) + made
+        self.refused += len(answer["errors"])
+        told = [{**error, "line": error["line"] + self.line} for error in answer["errors"]]
+        self.errors += told[: _MOST_TOLD - len(self.errors)]
+        self.line += sum(line.endswith(b"\n") for line in lines)
+
+    @property
+    def told(self) -> str:
+        """The counts in words."""
+        counts = {**self.results, "refused": self.refused}
+        return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+    def document(self) -> dict[str, Any]:
+        """As the command shows it."""
+        return {"results": self.results, "refused": self.refused, "errors": self.errors}
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """The lines of a file from number `first` on, for `taken`, which gets some at a time and a key for each call.
+
+    The keys come from `run`: a call that was taken, and whose answer was lost, is not taken again by an import of that
+    name. `again` is the command line that began it, and `say` is told how far it is.
     """
-    if not path.is_file():
-        raise BadUsage(f"There is no file {show(str(path))}.")
-    results: dict[str, int] = {}
-    errors: list[dict[str, Any]] = []
-    for first, lines in _portions(path):
-        answer = taken(b"".join(lines))
-        for name, count in answer["results"].items():
-            results[name] = results.get(name, 0) + count
-        errors += [{**error, "line": error["line"] + first - 1} for error in answer["errors"]]
-    return {"results": results, "errors": errors}
+
+    taken: Callable[[bytes, str], dict[str, Any]]
+    path: Path
+    again: str
+    say: Callable[[str], None]
+    first: int = 1
+    run: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def carry_out(self) -> dict[str, Any]:
+        """Take the lines; says what came of them, with the numbers of those that were refused, the first 1,000 of them.
+
+        Raises BadUsage for a file that is not there, and Failure, which says how far it is and how to go on.
+        """
+        if not self.path.is_file():
+            raise BadUsage(f"There is no file {show(str(self.path))}.")
+        done = Taken(self.first - 1)
+        try:
+            for lines in _portions(self.path, self.first):
+                going_on = self._options(done.line + 1)
+                self.say(f"from line {done.line + 1} on; if this breaks off, go on with {going_on}")
+                done.add(lines, self.taken(b"".join(lines), f"{self.run}-{done.line + 1}"))
+        except (Failure, Problem) as broken:
+            raise self._broken_off(broken, done) from None
+        return done.document()
+
+    def _options(self, line: int) -> str:
+        return f"--from-line {line} --run {self.run}"
+
+    def _broken_off(self, broken: Failure | Problem, done: Taken) -> Failure:
+        """`broken`, with how far it is and how to go on."""
+        failure = Failure.of(broken) if isinstance(broken, Problem) else broken
+        said = failure.document
+        # A refusal is kept as the answer to its key: whoever mended what it names needs another.
+        is_refused = said["status"] < 500 and not said.get("retryable")
+        options = f"--from-line {done.line + 1}" if is_refused else self._options(done.line + 1)
+        again = f"{self.again} {options}"
+        more = {
+            "detail": f"{said['detail']} All lines up to {done.line} are done ({done.told}). Go on with: {again}",
+            "remedy": said.get("remedy") or Remedy(again).document(),
+            "imported": {"line": done.line, **done.document()},
+        }
+        return Failure({**said, **more}, failure.returncode)
 
 
-def _portions(path: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """The lines of a file in portions that fit into a call, each with the number of its first line."""
+def _portions(path: Path, first: int) -> Iterator[list[bytes]]:
+    """The lines of a file from number `first` on, in portions that fit into a call."""
     portion: list[bytes] = []
-    limit, size, first = body_limit() // 2, 0, 1
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if portion and (size + len(line) > limit or len(portion) >= _LINES_A_CALL):
-                yield first, portion
-                portion, size, first = [], 0, number
-            portion.append(line)
-            size += len(line)
+    limit, size = body_limit() // 2, 0
+    for line in _lines_from(path, first):
+        if portion and (size + len(line) > limit or len(portion) >= _LINES_A_CALL):
+            yield portion
+            portion, size = [], 0
+        portion.append(line)
+        size += len(line)
     if portion:
-        yield first, portion
+        yield portion
+
+
+def _lines_from(path: Path, first: int) -> Iterator[bytes]:
+    """The lines, of which the longest is in memory, and no more of it than a call takes; that refuses it then."""
+    longest, number = body_limit() + 1, 1
+    with path.open("rb") as file:
+        while line := file.readline(longest):
+            if number >= first:
+                yield line
+            number += line.endswith(b"\n")

@@ -145,6 +145,12 @@ def is_counted(file: File) -> bool:
     return FileVersion.objects.stored().filter(file=file).exists()
 
 
+def owners(bucket_id: UUID) -> set[UUID | None]:
+    """Whose files are in a bucket: organizations, and None for the tenant itself."""
+    versions = FileVersion.objects.filter(file__bucket_id=bucket_id)
+    return set(versions.values_list("organization_id", flat=True).distinct())
+
+
 def counted(bucket_id: UUID) -> dict[UUID | None, Figures]:
     """What is stored and reserved in a bucket by organization, counted anew from the rows."""
     rows = (

@@ -15,6 +15,7 @@ from apps.core.admin import StoryAdmin, site
 from apps.core.admin_actions import Action, act_on
 from apps.core.admin_story import Fact, Need, Related, badge, code, link, list_url, relate, watch, when, words
 from apps.core.problems import Problem
+from apps.core.strictjson import dumps
 from apps.storage import admin_derivatives, downloads, files
 from apps.storage.models import Bucket, File, FileStatus, FileVersion
 
@@ -91,6 +92,7 @@ class FileAdmin(StoryAdmin):
             Fact("SHA-256", code(row.sha256) if row.sha256 else "—"),
             Fact("Scan", _scan(row)),
             Fact("Tags", words(f"{name}: {text}" for name, text in row.tags.items())),
+            Fact("Metadata", code(dumps(row.metadata).decode()) if row.metadata else "—"),
             *self._times(row),
             Fact("Id", code(row.public_id)),
         ]

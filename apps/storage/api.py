@@ -25,6 +25,7 @@ urlpatterns = [
     path(f"{_FILE}/link", endpoint(GET=downloads.get_link)),
     path(f"{_FILE}/derivatives", endpoint(GET=derivatives.list_derivatives)),
     path(f"{_FILE}/derivatives/<slug:preset>", endpoint(GET=derivatives.get_derivative)),
+    path(f"{_FILE}/derivatives/<slug:preset>/link", endpoint(GET=derivatives.get_derivative_link)),
     path(f"{_FILE}/restore", endpoint(POST=files.restore_file, status=200)),
     path(f"{_FILE}/purge", endpoint(POST=files.purge_file)),
     path(f"{_FILE}/versions", endpoint(GET=versions.list_versions, POST=uploads.upload_version)),

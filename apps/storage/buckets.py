@@ -102,8 +102,9 @@ def delete_bucket(actor: Actor, *, bucket: str, expected_version: int | None = N
     require_configurer(actor)
     with walls.whole_tenant():
         row = _locked(bucket, expected_version)
-        # Whoever announces a file holds one of them.
+        # Whoever announces a file holds one of them, or the key of the bucket, where it is the first one that counts.
         list(row.usage.in_order().select_for_update(of=("self",)))
+        list(Bucket.objects.select_for_update().filter(pk=row.pk))
         _require_empty(row)
         Bucket.objects.filter(pk=row.pk).delete()
     return row

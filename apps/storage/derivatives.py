@@ -13,7 +13,7 @@ from apps.core.actor import Actor
 from apps.core.operations import Risk, operation
 from apps.storage import deriving, stores
 from apps.storage import serializers as forms
-from apps.storage.downloads import REDIRECT_SECONDS, Link
+from apps.storage.downloads import REDIRECT_SECONDS, Link, bounded_for
 from apps.storage.finding import find_content, find_file, find_readable
 from apps.storage.models import Derivative, File
 from apps.storage.presets import recipe_of
@@ -46,12 +46,35 @@ def get_derivative(actor: Actor, *, file_id: UUID, preset: str, version: int | N
     `preview`: a WebP of 320 pixels at most. EXIF and other data are left out, the image is turned upright, colors are
     sRGB, and of an animated image it is the first frame.
     """
+    return _link(actor, file_id, preset, version, REDIRECT_SECONDS)
+
+
+@operation(
+    "files.derivative-link",
+    scope="files:read",
+    risk=Risk.READ,
+    input=forms.DerivativeLinkParameters,
+    output=forms.LinkOutput,
+    publishable=True,
+)
+def get_derivative_link(
+    actor: Actor, *, file_id: UUID, preset: str, version: int | None = None, seconds: int = 3600
+) -> Link:
+    """Make a link to an image as a preset makes it, for up to a day: what a page needs, as browsers do not follow the
+    redirect of another origin with the headers of a call.
+
+    See `files.derivative` and `files.link`. With a publishable key it is good for five minutes at most.
+    """
+    return _link(actor, file_id, preset, version, bounded_for(actor, seconds))
+
+
+def _link(actor: Actor, file_id: UUID, preset: str, version: int | None, seconds: int) -> Link:
     file = find_readable(actor, file_id)
     recipe = recipe_of(file.bucket, preset)
     made = deriving.derivative_of(find_content(file, version), preset, recipe)
     shown = Disposition(_name(file, preset, recipe.ending), made.content_type, inline=True)
-    signed = stores.store().download_url(made.blob, shown, seconds=REDIRECT_SECONDS)
-    return Link(signed.method, signed.url, signed.headers, clock.now() + timedelta(seconds=REDIRECT_SECONDS))
+    signed = stores.store().download_url(made.blob, shown, seconds=seconds)
+    return Link(signed.method, signed.url, signed.headers, clock.now() + timedelta(seconds=seconds))
 
 
 def _name(file: File, preset: str, ending: str) -> str:

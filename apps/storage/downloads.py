@@ -69,9 +69,12 @@ def get_link(
 
     Deleting the file does not end it, purging does. With a publishable key it is good for five minutes at most.
     """
-    if actor.kind is PrincipalKind.VISITOR:
-        seconds = min(seconds, VISITORS_SECONDS)
-    return _link(find_readable(actor, file_id), version, disposition, seconds)
+    return _link(find_readable(actor, file_id), version, disposition, bounded_for(actor, seconds))
+
+
+def bounded_for(actor: Actor, seconds: int) -> int:
+    """For how long a link is good that `actor` asks for."""
+    return min(seconds, VISITORS_SECONDS) if actor.kind is PrincipalKind.VISITOR else seconds
 
 
 def _link(file: File, number: int | None, disposition: str, seconds: int) -> Link:

@@ -1,4 +1,4 @@
-"""Fields that files need: names, content types, tags, checksums."""
+"""Fields that files need: names, content types, tags, metadata, checksums."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import re
 import unicodedata
 from typing import Any
 
+from rest_framework.fields import empty
+
 from apps.core.problems import show
-from apps.core.serializers import CharField, DictField, NameField
+from apps.core.serializers import CharField, DictField, JSONField, NameField
+from apps.core.strictjson import dumps
 
 CONTENT_TYPE_PATTERN = r"[a-z0-9][a-z0-9!#$&^_.+-]{0,48}/[a-z0-9][a-z0-9!#$&^_.+-]{0,48}"
 _KINDS = ("application", "audio", "font", "image", "message", "model", "text", "video")
 MOST_TAGS = 20
+MOST_METADATA_BYTES = 4096
+MOST_METADATA_LEVELS = 5
 
 
 class FileNameField(NameField):
@@ -83,3 +88,39 @@ class TagsField(DictField):
             if not all(char.isprintable() or unicodedata.category(char) == "Zs" for char in text):
                 self.refuse("invalid_character", f"The tag {show(name)} holds what cannot be printed.")
         return tags
+
+
+class MetadataField(DictField):
+    """An object of the caller's own: up to 4 KiB as JSON, nested up to five deep. null stands for an empty one."""
+
+    child = JSONField(allow_null=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"allow_null": True, **kwargs})
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """As for every field; null is an object without members."""
+        return super().run_validation({} if data is None else data)
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        metadata: dict[str, Any] = super().to_internal_value(data)
+        size = len(dumps(metadata))
+        if size > MOST_METADATA_BYTES:
+            self.refuse(
+                "metadata_too_large",
+                f"The metadata has {size} bytes as JSON, and {MOST_METADATA_BYTES} is the most; keep more in a record.",
+            )
+        if (levels := _levels(metadata)) > MOST_METADATA_LEVELS:
+            self.refuse(
+                "metadata_too_deep",
+                f"The metadata nests {levels} levels deep, and {MOST_METADATA_LEVELS} is the most.",
+            )
+        return metadata
+
+
+def _levels(value: Any) -> int:
+    """How deep objects and arrays nest in `value`, which came through the strict reader; 0 for neither."""
+    if not isinstance(value, dict | list):
+        return 0
+    inside = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_levels, inside), default=0)

@@ -76,7 +76,10 @@ def get_file(actor: Actor, *, file_id: UUID) -> File:
 def update_file(
     actor: Actor, /, *, file_id: UUID, expected_version: int | None = None, **changes: Any
 ) -> File:
-    """Change a file's name, its tags, or when it is deleted by itself."""
+    """Change a file's name, its tags, its metadata, or when it is deleted by itself.
+
+    Tags and metadata are replaced as a whole.
+    """
     require_future(changes.get("expires_at"))
     files = File.objects.visible_to(actor).alive().select_related("bucket")
     return File.locked(files, file_id, expected_version).apply(changes)

@@ -102,27 +102,25 @@ def run(*, cleared: int = 0, scanned: int = 0) -> Report:
     return report
 
 
-def reconcile() -> list[Correction]:
-    """Count every bucket anew, set the counts that do not agree right, and return those."""
-    wrong: list[Correction] = []
-    for bucket in Bucket.objects.order_by("id"):
-        with transaction.atomic():
-            wrong += _reconciled(bucket)
-    return wrong
-
-
-def _reconciled(bucket: Bucket) -> list[Correction]:
-    accounting.begin(bucket, accounting.counted(bucket.pk))
+def miscounted(bucket: Bucket) -> list[tuple[Usage, Figures]]:
+    """Counts of a locked `bucket` that do not agree with its files, locked too, and what each of them has to say."""
+    accounting.begin(bucket, accounting.owners(bucket.pk))
     # Whoever counts holds the lock of its row until it commits, so that what is read here is settled. What has no row
     # yet began after that, and is counted right.
     rows = list(Usage.objects.filter(bucket=bucket).in_order().select_for_update(of=("self",)))
-    found, wrong = accounting.counted(bucket.pk), []
-    for row in rows:
-        before, now = accounting.figures_of(row), found.get(row.organization_id, Figures())
-        if before != now:
-            wrong.append(Correction(bucket.name, row.organization_id, now, before))
-            accounting.set_right(row, now)
-    return wrong
+    found = accounting.counted(bucket.pk)
+    right = [(row, found.get(row.organization_id, Figures())) for row in rows]
+    return [(row, now) for row, now in right if accounting.figures_of(row) != now]
+
+
+def corrected(bucket: Bucket, wrong: Sequence[tuple[Usage, Figures]]) -> list[Correction]:
+    """Set right what `miscounted` found in `bucket`."""
+    done = [
+        Correction(bucket.name, row.organization_id, now, accounting.figures_of(row)) for row, now in wrong
+    ]
+    for row, now in wrong:
+        accounting.set_right(row, now)
+    return done
 
 
 def _expire(files: FileQuerySet) -> int:

@@ -134,6 +134,7 @@ class File(Identified, Versioned):
     owner_id = models.UUIDField(null=True)
     name = models.CharField(max_length=255)
     tags = models.JSONField(default=dict)
+    metadata = models.JSONField(default=dict)
     status = models.CharField(max_length=16, choices=FileStatus, default=FileStatus.PENDING)
     current = models.PositiveIntegerField(default=0)
     waiting = models.PositiveIntegerField(
@@ -156,6 +157,12 @@ class File(Identified, Versioned):
     class Meta:
         indexes = [
             models.Index(fields=["bucket", "created_at"], name="storage_file_in_bucket"),
+            # What a bucket keeps no longer is asked for all the time, and of what is deleted there may be a month's.
+            models.Index(
+                fields=["bucket", "created_at"],
+                condition=models.Q(deleted_at__isnull=True),
+                name="storage_file_outlives",
+            ),
             models.Index(
                 fields=["expires_at"],
                 condition=models.Q(expires_at__isnull=False, deleted_at__isnull=True),

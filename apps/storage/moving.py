@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 
 from django.db.models.functions import Collate
 
-from apps.storage import stores
+from apps.storage import beginning, stores
 from apps.storage.models import FileVersion, VersionStatus
 from apps.storage.stores import keys
 from apps.storage.stores.errors import BlobMissing
@@ -18,6 +18,10 @@ from apps.tenancy.transfer.contents import Blob, Readable
 
 class StoredBlobs:
     """See apps.tenancy.transfer.contents.Blobs for what its methods promise."""
+
+    def begin(self) -> None:
+        """Make the folder of an installation without any file. Raises StoreFull and StoreUnreachable."""
+        beginning.begin()
 
     def is_of(self, key: str, schema: str) -> bool:
         """By the word with which it begins."""

@@ -32,6 +32,7 @@ def new_file(
     size: int,
     content_type: str,
     tags: dict[str, str],
+    metadata: dict[str, Any],
     organization: UUID | None = None,
     owner: UUID | None = None,
     expires_at: datetime | None = None,
@@ -48,6 +49,7 @@ def new_file(
         name=name,
         content_type=content_type,
         tags=tags,
+        metadata=metadata,
         expires_at=expires_at,
         **_owned_by(actor, owner, place),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -16,7 +17,7 @@ from apps.core.problems import NotFound
 from apps.storage import blobs, lifecycle
 from apps.storage import serializers as forms
 from apps.storage.completing import judge
-from apps.storage.models import FileVersion, Scan, Usage
+from apps.storage.models import Bucket, FileVersion, Scan, Usage
 from apps.storage.querysets import UsageQuerySet
 from apps.tenancy.walls import whole_tenant
 
@@ -82,15 +83,41 @@ def run_lifecycle(actor: Actor, *, prepared: _Before = _NOTHING) -> lifecycle.Re
         return lifecycle.run(cleared=prepared.cleared, scanned=prepared.scanned)
 
 
+@contextmanager
+def _corrected(actor: Actor) -> Iterator[list[lifecycle.Correction]]:
+    """Count one bucket after the other anew, so that nobody waits for the counts of another one.
+
+    Each that was wrong is set right in a transaction and with an entry of the trail of its own.
+    """
+    require_configurer(actor)
+    done = list[lifecycle.Correction]()
+    with whole_tenant():
+        for pk in Bucket.objects.order_by("id").values_list("pk", flat=True):
+            with transaction.atomic():
+                done += _set_right(actor, pk)
+    yield done
+
+
+def _set_right(actor: Actor, pk: UUID) -> list[lifecycle.Correction]:
+    bucket = Bucket.objects.select_for_update(no_key=True).filter(pk=pk).first()
+    wrong = lifecycle.miscounted(bucket) if bucket else []
+    if not bucket or not wrong:
+        return []
+    with reconcile_usage.recorded(actor) as about:
+        done = lifecycle.corrected(bucket, wrong)
+        about(bucket)  # type: ignore[arg-type] # the entry is about the bucket, no list
+    return done
+
+
 @operation(
     "storage.reconcile",
     scope="buckets:write",
     risk=Risk.WRITE,
     output=forms.ReconciledOutput,
+    prepare=_corrected,
     untold="it counts anew, and changes nothing of anybody's",
 )
-def reconcile_usage(actor: Actor) -> dict[str, Any]:
+def reconcile_usage(actor: Actor, *, prepared: list[lifecycle.Correction]) -> dict[str, Any]:
     """Count anew what lies in every bucket, correct counts that do not agree, and list those: there should be none."""
     require_configurer(actor)
-    with whole_tenant():
-        return {"data": lifecycle.reconcile(), "next_cursor": None}
+    return {"data": prepared, "next_cursor": None}

@@ -20,7 +20,7 @@ from apps.core.serializers import (
     StrictSerializer,
     TimestampField,
 )
-from apps.storage.fields import ContentTypeField, FileNameField, Sha256Field, TagsField
+from apps.storage.fields import ContentTypeField, FileNameField, MetadataField, Sha256Field, TagsField
 from apps.storage.models import FileStatus, Scan, VersionStatus, Visibility
 from apps.storage.presets import PresetsField
 
@@ -32,6 +32,9 @@ _SHA256 = "SHA-256 of the whole content in hexadecimal; another one is refused w
 _TYPE = "What it is. The bytes are held against it; application/octet-stream lets them speak for themselves."
 _MULTIPART = "Upload in parts; without a word, above 64 MiB."
 _TAGS = "Up to 20 short texts by name."
+_METADATA = (
+    "An object of your own, up to 4 KiB as JSON and five levels deep; whoever reads about the file sees it."
+)
 _PRESETS = "Derivatives of images that may be asked for, by name."
 _DISPOSITION = "inline shows it in a browser where that is safe."
 
@@ -143,6 +146,7 @@ class FileInput(UploadInput):
     bucket = CharField(max_length=40, help_text="The bucket's name, or its id.")
     name = FileNameField(help_text="Its name without a path.")
     tags = TagsField(default=dict, help_text=_TAGS)
+    metadata = MetadataField(default=dict, help_text=_METADATA)
     organization = IdField(
         "org",
         default=None,
@@ -163,6 +167,7 @@ class FilePatch(StrictSerializer):
 
     name = FileNameField()
     tags = TagsField(help_text=f"{_TAGS} They replace those that there are.")
+    metadata = MetadataField(help_text=f"{_METADATA} It replaces what there is as a whole; null clears it.")
     expires_at = TimestampField(allow_null=True)
 
 
@@ -186,8 +191,8 @@ class DownloadParameters(Parameters):
     disposition = ChoiceField(choices=["attachment", "inline"], default="attachment", help_text=_DISPOSITION)
 
 
-class LinkParameters(DownloadParameters):
-    """How, and for how long, a file is handed out to whoever holds the link."""
+class LinkSeconds(Parameters):
+    """For how long a link is good."""
 
     seconds = IntegerField(
         min_value=1,
@@ -195,6 +200,10 @@ class LinkParameters(DownloadParameters):
         default=3600,
         help_text="How long it is good for. It ends earlier when the file is purged, and not when it is deleted.",
     )
+
+
+class LinkParameters(DownloadParameters, LinkSeconds):
+    """How, and for how long, a file is handed out to whoever holds the link."""
 
 
 class MultipartOutput(Output):
@@ -224,6 +233,7 @@ class FileOutput(Output):
     owner = CharField(allow_null=True)
     name = CharField()
     tags = DictField(child=CharField())
+    metadata = DictField(child=JSONField())
     status = ChoiceField(choices=FileStatus.choices)
     current_version = IntegerField(source="current", help_text="0 while it has no content.")
     waiting_version = IntegerField(
@@ -294,6 +304,10 @@ class DerivativeParameters(Parameters):
     """Of which content it is made."""
 
     version = IntegerField(min_value=1, required=False, help_text="The current one without a word.")
+
+
+class DerivativeLinkParameters(DerivativeParameters, LinkSeconds):
+    """Of which content, and for how long it is handed out to whoever holds the link."""
 
 
 class DerivativeOutput(Output):

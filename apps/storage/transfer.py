@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from shlex import quote as quote_word
+from socket import gaierror
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
-from apps.core.commands import BadUsage
-from apps.core.problems import Remedy, ServiceUnavailable, show
+from apps.core.commands import BadUsage, Failure
+from apps.core.problems import Problem, Remedy, ServiceUnavailable, show
 
 #: Makes a call of the API: method, path and body; returns the document.
 Ask = Callable[[str, str, Mapping[str, Any] | None], dict[str, Any]]
@@ -30,7 +31,14 @@ class TransferFailed(ServiceUnavailable):
     """The store that a signed request leads to did not take, or give, the bytes."""
 
     code, title = "transfer_failed", "The bytes did not get through"
-    advice = "See that the store can be reached from here, then do it again."
+    advice = (
+        "See that the store can be reached from here, which is the installation's own server unless it has an S3, then"
+        " do it again."
+    )
+
+
+class _NotReached(TransferFailed):
+    """No connection came about, so that nothing was sent."""
 
 
 class _ThereAlready(TransferFailed):
@@ -38,9 +46,10 @@ class _ThereAlready(TransferFailed):
 
 
 def upload(ask: Ask, source: Path, fields: Mapping[str, Any], say: Say) -> dict[str, Any]:
-    """Send the file at `source` as `fields` say (bucket, name, content_type); returns it as it is then.
+    """Send the file at `source` as `fields` say (bucket, name, content_type…); returns it as it is then.
 
-    `say` is told how far it is. Raises BadUsage when it cannot be read, TransferFailed, and what `ask` raises.
+    `say` is told how far it is. Raises BadUsage when it cannot be read, TransferFailed, and what `ask` raises. Where
+    the store is not reached at all, what was announced is given up, so that it holds no quota.
     """
     size, digest = _measured(source)
     said = {"name": source.name, "content_type": _type_of(source), "size": size, "sha256": digest}
@@ -48,7 +57,10 @@ def upload(ask: Ask, source: Path, fields: Mapping[str, Any], say: Say) -> dict[
     say(f"{made['id']}: if this breaks off, go on with --resume {made['id']}")
     cut = made["upload"]["multipart"]
     parts = list(range(1, cut["parts"] + 1)) if cut else []
-    return _sent(ask, source, size, made["id"], made["upload"], parts, say)
+    try:
+        return _sent(ask, source, size, made["id"], made["upload"], parts, say)
+    except _NotReached as failure:
+        raise TransferFailed(f"{failure.detail} {_given_up(ask, made['id'])}") from None
 
 
 def resume(ask: Ask, source: Path, file: str, say: Say) -> dict[str, Any]:
@@ -110,20 +122,31 @@ def _sent(
     ask: Ask, source: Path, size: int, file: str, opened: Mapping[str, Any], parts: Sequence[int], say: Say
 ) -> dict[str, Any]:
     """Send `parts` of an upload that is open, all of it where it is not cut into parts, and complete it."""
-    cut, path = opened["multipart"], _path(file)
+    cut, path, done = opened["multipart"], _path(file), 0
     try:
         if not cut:
             _put(opened, source, 0, size)
-        for done, number in enumerate(parts, 1):
+        for number in parts:
             start = (number - 1) * cut["part_size"]
             signed = ask("GET", f"{path}/parts/{number}", None)
             _put(signed, source, start, min(cut["part_size"], size - start))
+            done += 1
             say(f"{file}: {done} of {len(parts)} parts sent")
     except TransferFailed as failure:
         again = Remedy(f"manage.py files upload {quote_word(str(source))} --resume {file}")
-        raise TransferFailed(failure.detail, remedy=again) from None
+        kind = TransferFailed if done else type(failure)
+        raise kind(failure.detail, remedy=again) from None
     say(f"{file}: all {size} bytes are there, and are looked at")
     return ask("POST", f"{path}/complete", {})
+
+
+def _given_up(ask: Ask, file: str) -> str:
+    """Give up what was announced and cannot be sent; says what is left of it."""
+    try:
+        ask("DELETE", f"{_path(file)}/upload", None)
+    except (Failure, Problem):
+        return f"{file} stays announced for a day, unless you call manage.py files give-up-upload {file}."
+    return f"Nothing is left of {file}."
 
 
 def _path(file: str) -> str:
@@ -169,4 +192,7 @@ def _open(request: Request) -> Any:
         with refused:
             raise kind(f"The store answered {refused.code}. {TransferFailed.advice}") from None
     except (URLError, HTTPException, OSError) as failure:
-        raise TransferFailed(f"The store does not answer ({failure}). {TransferFailed.advice}") from None
+        why = getattr(failure, "reason", failure)
+        kind = _NotReached if isinstance(why, ConnectionRefusedError | gaierror) else TransferFailed
+        where = "{0.scheme}://{0.netloc}".format(urlsplit(request.full_url))
+        raise kind(f"{where} does not answer ({why}). {TransferFailed.advice}") from None

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.person import CHROMEDRIVER, CHROMIUM, Person, chromium
+from tests.browser.person import Person, chromium, require_chromium
 from tests.browser.visitor import Visitor
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -24,8 +24,7 @@ _OURS = ("PACKMULE_DATABASE_URL", "PACKMULE_OWNER_DATABASE_URL", "PACKMULE_KEY",
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """`manage.py up` in a process of its own; yields what it prints."""
-    if not (CHROMIUM.exists() and CHROMEDRIVER.exists()):
-        pytest.skip("needs Debian's chromium and chromium-driver")
+    require_chromium()
     data = tmp_path_factory.mktemp("installation")
     command = [
         sys.executable,

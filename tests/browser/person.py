@@ -13,6 +13,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from tests.needing import require
+
 CHROMIUM, CHROMEDRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 _FLAGS = (
     "headless=new",
@@ -29,6 +31,11 @@ _LOOKS = (Path(__file__).parent / "looks.js").read_text()
 WIDTHS = (1440, 390)
 THEMES = ("light", "dark")
 _PATIENCE = 10
+
+
+def require_chromium() -> None:
+    """Go on where there is a browser; see needing.require."""
+    require(CHROMIUM.exists() and CHROMEDRIVER.exists(), "It needs Debian's chromium and chromium-driver.")
 
 
 @contextmanager

@@ -98,6 +98,11 @@ class Audit:
         with self._connected() as connection:
             return connection.execute(_put(statement, names)).fetchall()
 
+    def execute(self, statement: str, **names: str) -> None:
+        """Have statements done that find nothing; `names` are put into them."""
+        with self._connected() as connection:
+            connection.execute(_put(statement, names))
+
     def _connected(self) -> psycopg.Connection[Any]:
         """A connection, as soon as a server that was killed is there again."""
         limit = time.monotonic() + 60
@@ -116,10 +121,9 @@ class Audit:
 
     def watch(self) -> None:
         """From now on, remember whatever changes a job that is over."""
-        with self._connected() as connection:
-            connection.execute(_WATCH)
-            for schema in self.schemas():
-                connection.execute(_put(_TRIGGER, {"schema": schema}))
+        self.execute(_WATCH)
+        for schema in self.schemas():
+            self.execute(_TRIGGER, schema=schema)
 
     def jobs(self) -> list[JobRow]:
         """All jobs of the product's tenants."""

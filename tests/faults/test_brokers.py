@@ -15,7 +15,7 @@ from apps.core.ids import decode
 from tests.faults.audit import Audit, counted
 from tests.faults.installation import installed, seed
 from tests.faults.product import PUSHED, UNLIMITED, Product, Receiver, batch, working
-from tests.standins.brokers import Server, missing, standing
+from tests.standins.brokers import Server, require_broker, standing
 from tests.standins.outside import outside
 
 pytestmark = [
@@ -34,8 +34,7 @@ ANSWERED, RUNG = 10.0, 60.0
 
 @pytest.fixture(params=BROKERS)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    if why := missing(request.param):
-        pytest.skip(why)
+    require_broker(request.param)
     with standing(request.param) as made:
         yield made
 

@@ -1,7 +1,7 @@
 """Jobs while everything dies: workers, web and Postgres are killed under load, workers are stopped past their leases.
 
 Ten thousand jobs of two tenants, in a queue that is pulled, in one that is pushed, and in the platform's own. None is
-lost, none ends twice, no stale end is taken, and attempts are counted right.
+lost, none ends twice, no stale end is taken, attempts are counted right, and higher priorities go first.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from apps.core.ids import decode
+from tests.faults import order
 from tests.faults.audit import Audit, counted
 from tests.faults.installation import installed, seed
 from tests.faults.product import (
@@ -46,6 +47,8 @@ pytestmark = [
 
 #: Seconds that a killed worker's jobs have beyond the lease until they run again.
 BEYOND = 2.0
+#: Pairs of jobs of a queue whose order says something about it.
+ENOUGH = 1000
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         receiver.caller = product.callers
         audit = Audit(installation.owner_url)
         audit.watch()
+        order.watch(audit)
         with working(product):
             yield Site(product, receiver, audit)
 
@@ -103,6 +107,7 @@ def report(site: Site, ids: list[str]) -> None:
     states = Counter(one.state for each in attempts.values() for one in each)
     refused, taken = check_ledgers(site)
     check_receiver(site)
+    check_order(site)
     assert site.audit.unfinished() == 0
     print(f"ends {dict(ends)}, attempts {dict(states)}, {taken} ends taken, {refused} stale ones refused")
     assert refused > 0, "nobody came too late: that was not tried"
@@ -140,6 +145,16 @@ def check_receiver(site: Site) -> None:
     for (shown, number), status in site.receiver.late.items():
         state = rows[decode(shown, "job"), number].state
         assert (status, state) in {(200, "succeeded"), (409, "lost")}, (shown, number, status, state)
+
+
+def check_order(site: Site) -> None:
+    """Of jobs of a share that waited together, nobody claimed one before another of a higher priority."""
+    found = order.orders(site.audit)
+    pairs = {queue: one.pairs for queue, one in found.items()}
+    print(f"pairs of jobs that waited together: {pairs}")
+    assert [one for one in found.values() if one.wrong] == []
+    few = [queue for queue in MANY if pairs.get(queue, 0) < ENOUGH]
+    assert few == [], "too few waited together: that was not tried"
 
 
 # How soon jobs of a killed worker run again.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +14,8 @@ import httpx
 from django.conf import settings
 
 from apps.core import processes
+from apps.storage.stores.local import LocalStore
+from tests.installed import environment
 from tests.standins.smtp import free_port
 
 _STARTING_SECONDS = 60
@@ -23,25 +24,27 @@ _STARTING_SECONDS = 60
 @contextmanager
 def serving(postgres: Mapping[str, str], folder: Path) -> Iterator[str]:
     """`manage.py serve` on the tests' database, with its files in `folder`; where it answers."""
+    LocalStore(folder).begin()
+    with started(postgres, folder) as (url, _):
+        yield url
+
+
+@contextmanager
+def started(
+    postgres: Mapping[str, str], folder: Path, *, within: Sequence[str] = (), **more: str
+) -> Iterator[tuple[str, int]]:
+    """As `serving`, with `more` settings and by the words `within`; where it answers, and its process id."""
     port = free_port()
-    environment = {
-        **postgres,
-        "PACKMULE_SECRET_KEY": settings.SECRET_KEY,
-        "PACKMULE_MASTER_KEY": settings.PACKMULE_MASTER_KEY,
-        "PACKMULE_ROLE_PREFIX": settings.PACKMULE_ROLE_PREFIX,
-        "PACKMULE_STORAGE_DIR": str(folder),
-        "PACKMULE_S3_BUCKET": "",
-    }
     child = processes.spawn(
-        [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", "1"],
+        [*within, sys.executable, "manage.py", "serve", "--port", str(port), "--workers", "1"],
         end_with=signal.SIGTERM,
-        env=os.environ | environment,
+        env=environment(postgres, folder) | {"PACKMULE_PORT": str(port)} | more,
         cwd=settings.BASE_DIR,
     )
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_for(url, child)
-        yield url
+        yield url, child.pid
     finally:
         processes.end_group(child, 5)
 

@@ -29,8 +29,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def machine(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     """The machine of the store, for one story alone."""
-    if s3.program() is None:
-        pytest.skip("There is no build of the S3 server for this machine.")
+    s3.require_server()
     # Give up at the first refusal, where otherwise a second try waits first.
     once = {"total_max_attempts": 1, "mode": "standard"}
     monkeypatch.setitem(s3_module._PATIENCE, "retries", once)

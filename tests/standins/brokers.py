@@ -14,16 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from apps.core import processes
+from tests.needing import require
 
 _STARTING_SECONDS = 60
 #: Where Debian puts the program itself; the one in PATH changes to an account of its own.
 _RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
-def missing(kind: str) -> str | None:
-    """Why no server of that kind can be run here; None when one can."""
+def require_broker(kind: str) -> None:
+    """Go on where a server of that kind can be run; see needing.require."""
     there = _RABBITMQ.exists() if kind == "rabbitmq" else shutil.which("redis-server")
-    return None if there else f"{kind} is not installed; .ci/run says which packages it is in."
+    require(there, f"{kind} is not installed; .ci/run says which packages it is in.")
 
 
 class Server:

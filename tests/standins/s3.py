@@ -22,6 +22,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from apps.core import processes
+from tests.needing import require
 
 BUCKET, ACCESS_KEY, SECRET_KEY = "packmule-tests", "packmule-tests", "made-up-secret-for-tests"
 _STARTING_SECONDS = 60
@@ -55,6 +56,11 @@ class S3Server:
             "PACKMULE_S3_SECRET_KEY": self.secret_key,
             "PACKMULE_S3_PATH_STYLE": True,
         }
+
+
+def require_server() -> None:
+    """Go on where it can be run; see needing.require."""
+    require(program(), "There is no build of the S3 server for this machine.")
 
 
 def program() -> str | None:

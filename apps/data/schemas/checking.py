@@ -28,7 +28,7 @@ _INSTEAD = {
     "optional": "leave the name out of required",
     "id": "leave it out",
 }
-_NO_NAMES = frozenset({"$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary"})
+_NO_NAMES = frozenset({"$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary"})
 _CONTENT = frozenset({"contentEncoding", "contentMediaType", "contentSchema"})
 
 
@@ -113,6 +113,10 @@ def _subschema(pointer: str, schema: JSON) -> Found:
         kind = KEYWORDS.get(keyword)
         if kind is None:
             yield from _unknown(at, keyword)
+        elif kind == "name" and pointer:
+            yield FieldError(
+                at, "not_allowed", f"{keyword} is taken at the root alone, where it changes nothing."
+            )
         elif kind in ("pattern", "pattern map"):
             yield from _patterns(at, kind, value)
         elif wrong := _RULES[kind](value):
@@ -206,6 +210,10 @@ def _rule(holds: Callable[[JSON], bool], otherwise: str) -> Callable[[JSON], str
 
 _RULES: dict[str, Callable[[JSON], str]] = {
     "draft": _rule(lambda value: value == DRAFT, f"has to be {DRAFT} or absent"),
+    "name": _rule(
+        lambda value: isinstance(value, str) and "#" not in value.removesuffix("#"),
+        "is an address without a #",
+    ),
     "text": _rule(lambda value: isinstance(value, str), "is a string"),
     "flag": _rule(lambda value: isinstance(value, bool), "is true or false"),
     "ref": lambda _: "",  # needs the whole schema: _ref

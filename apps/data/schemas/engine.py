@@ -77,12 +77,17 @@ def parsed(text: bytes) -> Any:
 
 def compiled(schema: Any) -> jsonschema_rs.Draft202012Validator:
     """Return the validator of `schema`. Raises jsonschema_rs errors, all of them ValueErrors, for a bad one."""
-    return jsonschema_rs.Draft202012Validator(schema, **_options())
+    return jsonschema_rs.Draft202012Validator(_nameless(schema), **_options())
 
 
 def compiled_parts(schema: Any) -> jsonschema_rs.ValidatorMap:
     """Return a validator for every subschema of `schema`, by "#" and its JSON pointer."""
-    return jsonschema_rs.validator_map_for(schema, **_options())
+    return jsonschema_rs.validator_map_for(_nameless(schema), **_options())
+
+
+def _nameless(schema: Any) -> Any:
+    """`schema` without an `$id`, under which the engine would look for what it refers to."""
+    return {key: schema[key] for key in schema if key != "$id"} if isinstance(schema, dict) else schema
 
 
 def fits_metaschema(schema: Any) -> bool:

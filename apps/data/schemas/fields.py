@@ -54,6 +54,11 @@ def find_field(schema: JSON, path: str) -> Field:
     fields = fields_of(schema)
     if path in fields:
         return fields[path]
+    if "." in path and path in schema.get("properties", {}):
+        raise FieldUnknown(
+            f"The property {show(path)} has a dot in its name, where a path has one between two levels: it is no field,"
+            " so that nothing is found, ordered, indexed or chosen by it."
+        )
     near = get_close_matches(path[:120], fields, n=1)
     raise FieldUnknown(f"There is no field {show(path)}; {_hint(list(fields), near)}")
 

@@ -17,6 +17,7 @@ TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 # What the value of each keyword has to be; checking.py holds a rule for each of these words.
 KEYWORDS: Mapping[str, str] = {
     "$schema": "draft",
+    "$id": "name",
     "$ref": "ref",
     "$defs": "schema map",
     "$comment": "text",
@@ -67,7 +68,7 @@ KEYWORDS: Mapping[str, str] = {
     "dependentSchemas": "schema map",
 }
 ANNOTATIONS = frozenset(
-    {"$schema", "$comment", "title", "description", "default", "examples", "deprecated"}
+    {"$schema", "$id", "$comment", "title", "description", "default", "examples", "deprecated"}
     | {"readOnly", "writeOnly", "$defs"}
 )
 # Subschemas of these look at the same value as the schema that holds them; `$ref` does too.

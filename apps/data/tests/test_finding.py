@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.data import finding, querying
+from apps.data.rows import pick
 from apps.data.tests.naive import holds
 from apps.data.tests.shelves import RECORDS, menu, names, serve
 from apps.data.tests.test_filters import (
@@ -168,7 +169,6 @@ def test_what_is_deleted_while_the_page_is_made_is_not_in_it(
 ) -> None:
     api = menu(world.acorn, indexes=[{"field": "price"}])
     serve(api, *({"name": f"dish {n}", "price": n} for n in range(3)))
-    pick = querying.pick
 
     def late(ids: Any) -> Any:
         with connection.cursor() as cursor:

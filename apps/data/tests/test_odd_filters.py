@@ -275,3 +275,17 @@ def test_visitors_may_not_have_every_record_looked_at(large: Api, world: World) 
     for path in (RECORDS, f"{RECORDS}/count"):
         refused = visitor.get(f"{path}?filter[sku]=1&scan=true")
         assert (refused.status, refused.code) == (403, "scan_refused")
+
+
+def test_a_name_with_a_dot_is_no_field_and_that_is_said(world: World) -> None:
+    api = root_of(world.acorn)
+    schema = {"type": "object", "properties": {"a.b": {"type": "string"}, "c": {"type": "string"}}}
+    assert api.post("/v1/collections", {"name": "dotted", "schema": schema}).status == 201
+    path = "/v1/collections/dotted/records"
+    assert api.post(path, {"data": {"a.b": "x", "c": "y"}})["data"] == {"a.b": "x", "c": "y"}
+    for query in ("filter[a.b]=x", "order=a.b", "fields=a.b"):
+        refused = api.get(f"{path}?{query}")
+        assert (refused.status, refused.code) == (400, "filter_invalid"), query
+        assert "has a dot in its name" in refused["errors"][0]["detail"], query
+    indexed = api.patch("/v1/collections/dotted", {"indexes": [{"field": "a.b"}]})
+    assert (indexed.status, "has a dot in its name" in indexed["errors"][0]["detail"]) == (422, True)

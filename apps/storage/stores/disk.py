@@ -140,6 +140,12 @@ def make_folder(folder: Path) -> None:
         _sync(folder.parent)
 
 
+def touch(path: Path) -> None:
+    """Have a private file `path`, durably; one that is there stays as it is."""
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, _PRIVATE_FILE))
+    _sync(path.parent)
+
+
 def _sync(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:

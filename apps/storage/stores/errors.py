@@ -21,6 +21,13 @@ class StoreOverwrites(ServiceUnavailable):
     advice = "Use one that answers 412 to a PUT with `If-None-Match: *` where something lies, or PACKMULE_STORAGE_DIR."
 
 
+class NoAddress(ServiceUnavailable):
+    """Files lie on this machine, and nothing says where the server answers that takes and hands out their bytes."""
+
+    code, title, retryable = "no_address", "Nobody serves the files here", False
+    advice = "Start `manage.py up` on it, or where another server runs, set PACKMULE_PUBLIC_URL to its address."
+
+
 class StoreBusy(ServiceUnavailable):
     """As many transfers run as this server makes at a time, or as it makes for one tenant."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,15 +20,21 @@ from django.core.files.storage import FileSystemStorage
 from apps.storage.stores import disk, keys, signing
 from apps.storage.stores.base import Disposition, Part, SignedRequest, Stat, nobody
 from apps.storage.stores.disposition import content_type, safe_name
-from apps.storage.stores.errors import BlobExists, BlobMissing, PartsDiffer, UploadGone
+from apps.storage.stores.errors import BlobExists, BlobMissing, PartsDiffer, StoreUnreachable, UploadGone
 from apps.storage.stores.signing import Grant
 
+logger = logging.getLogger("packmule.storage")
 #: What is being written, and parts that wait for the others. No key begins with a dot.
 _INCOMING, _UPLOADS = ".incoming", ".uploads"
+#: Lies in a folder that was begun: a disk that is not mounted must not look like a store in which nothing is.
+MARK = ".packmule"
 
 
 class LocalStore:
-    """A Store on a folder; `root` is made when it is first written to. See base.Store for what its methods promise."""
+    """A Store on the folder `root`, which `begin` makes. See base.Store for what its methods promise.
+
+    Where the folder was never begun, or is away, whatever asks it raises StoreUnreachable and makes no other one.
+    """
 
     joins_within = timedelta(0)
 
@@ -34,6 +42,23 @@ class LocalStore:
         # Its path() refuses whatever would lead out of the folder, after keys.check has.
         self._files = FileSystemStorage(location=root)
         self.root = Path(self._files.location)
+
+    @property
+    def is_begun(self) -> bool:
+        """True where the folder that was begun is there."""
+        return os.path.isfile(self.root / MARK)  # noqa: PTH113 - Path's raises what a broken disk answers
+
+    @disk.refusing()
+    def begin(self) -> None:
+        """Make the folder with its mark; what lies there stays. Raises StoreFull and StoreUnreachable."""
+        disk.make_folder(self.root)
+        disk.touch(self.root / MARK)
+
+    def require_begun(self) -> None:
+        """Raise StoreUnreachable unless the folder that was begun is there."""
+        if not self.is_begun:
+            logger.error("%s holds no %s: its disk is away, or it was never begun", self.root, MARK)
+            raise StoreUnreachable
 
     def require_writes_once(self) -> None:
         """A link to a name that is taken fails: see disk.keep."""
@@ -116,6 +141,7 @@ class LocalStore:
     @disk.refusing()
     def tidy(self, *, older_than: timedelta) -> int:
         """Delete what was left in the folders of unfinished writes and uploads."""
+        self.require_begun()
         before = time.time() - older_than.total_seconds()
         left = [path for name in (_INCOMING, _UPLOADS) for path in _children(self.root / name)]
         stale = [path for path in left if _touched(path) < before]
@@ -165,11 +191,14 @@ class LocalStore:
             raise UploadGone from None
 
     def _path(self, key: str) -> Path:
-        return Path(self._files.path(keys.check(key)))
+        path = Path(self._files.path(keys.check(key)))
+        self.require_begun()
+        return path
 
     def _upload(self, key: str, upload_id: str) -> Path:
         """The folder of an upload's parts; of another key's upload there is none by that name."""
         named = hashlib.sha256(f"{keys.check(key)}\0{upload_id}".encode()).hexdigest()
+        self.require_begun()
         return self.root / _UPLOADS / named
 
     def _begun(self, key: str, upload_id: str) -> Path:

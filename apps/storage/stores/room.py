@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 from django.conf import settings
 
@@ -20,13 +19,14 @@ def require(store: Store, size: int, *, in_parts: bool = False) -> None:
     """Raise StoreNearlyFull when `size` more bytes would leave the disk less than PACKMULE_STORAGE_RESERVE bytes.
 
     Those that come `in_parts` lie there twice while they are joined. It sets nothing aside, and of another store it
-    knows nothing.
+    knows nothing. Raises StoreUnreachable when the disk is away.
     """
     if not isinstance(store, LocalStore):
         return
+    store.require_begun()
     if in_parts:
         size *= 2
-    free, kept = shutil.disk_usage(_standing(store.root)).free, settings.PACKMULE_STORAGE_RESERVE
+    free, kept = shutil.disk_usage(store.root).free, settings.PACKMULE_STORAGE_RESERVE
     if free - size < kept:
         left = max(0, free - kept)
         raise StoreNearlyFull(
@@ -35,8 +35,3 @@ def require(store: Store, size: int, *, in_parts: bool = False) -> None:
             extra={"size": size, "left": left},
             retry_after=_AGAIN,
         )
-
-
-def _standing(folder: Path) -> Path:
-    """The folder, or the first one above it that is there already."""
-    return next(path for path in (folder, *folder.parents) if path.is_dir())

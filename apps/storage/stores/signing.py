@@ -16,7 +16,7 @@ from apps.core import clock, signed_tokens
 from apps.core.problems import show
 from apps.storage.stores import keys
 from apps.storage.stores.base import Disposition, SignedRequest
-from apps.storage.stores.errors import SignedUrlExpired, SignedUrlInvalid
+from apps.storage.stores.errors import NoAddress, SignedUrlExpired, SignedUrlInvalid
 
 PATH = "/storage/"
 _SALT = "packmule.storage.url"
@@ -76,9 +76,16 @@ def request(grant: Grant, headers: Mapping[str, str] | None = None) -> SignedReq
 
 
 def base_url() -> str:
-    """Where signed URLs lead: PACKMULE_STORAGE_URL, else PACKMULE_PUBLIC_URL, else the port that is served here."""
+    """Where signed URLs lead: PACKMULE_STORAGE_URL, else PACKMULE_PUBLIC_URL, else the port that is served here.
+
+    Raises NoAddress where none of them is known.
+    """
     public = settings.PACKMULE_STORAGE_URL or settings.PACKMULE_PUBLIC_URL
-    return str(public or f"http://127.0.0.1:{settings.PACKMULE_PORT or 80}")
+    if public:
+        return str(public)
+    if not settings.PACKMULE_PORT:
+        raise NoAddress(f"No installation runs on {settings.PACKMULE_DATA_DIR}. {NoAddress.advice}")
+    return f"http://127.0.0.1:{settings.PACKMULE_PORT}"
 
 
 def write(grant: Grant) -> str:

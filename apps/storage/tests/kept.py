@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from apps.core import clock
+from apps.storage.lifecycle import SCANNED_AGAIN
 
 Figures = tuple[int, int, int, int]
 CLEAN, INFECTED, SILENT = b"c", b"i", b"p"
@@ -22,15 +26,15 @@ class Rules:
 class Kept:
     """A file: its stored versions with size and verdict, its open ones with their size, and the current one.
 
-    `sent` is what lies in the store of open ones. About those that are `unheard` the scanner said nothing, in the order
-    in which it is asked again.
+    `sent` is what lies in the store of open ones. About those that are `unheard` the scanner said nothing; it is asked
+    again at these times.
     """
 
     rules: Rules
     stored: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     opened: dict[int, int] = field(default_factory=dict)
     sent: dict[int, bytes] = field(default_factory=dict)
-    unheard: list[int] = field(default_factory=list)
+    unheard: dict[int, datetime] = field(default_factory=dict)
     current: int = 0
     deleted: bool = False
 
@@ -62,15 +66,21 @@ class Kept:
         verdict = self.sent[number][:1] or CLEAN
         self.stored[number] = (self.opened.pop(number), verdict)
         if verdict == SILENT:
-            self.unheard.append(number)
+            self.unheard[number] = clock.now()
         if verdict == CLEAN or not self.current:
             self.current = number
         self.tidy()
 
     def judge(self, verdict: bytes) -> int:
         """The scanner is asked again, and says the same about all; returns about how many that were still there."""
-        asked, judged = list(self.unheard), 0
-        for number in asked if verdict != SILENT else ():
+        asked, judged = sorted(self.unheard, key=self.unheard.__getitem__), 0
+        if verdict == SILENT:
+            again = clock.now() + SCANNED_AGAIN
+            self.unheard = {
+                number: again + timedelta(microseconds=place) for place, number in enumerate(asked)
+            }
+            return 0
+        for number in asked:
             if number in self.stored:
                 self._judge(number, verdict)
                 judged += 1
@@ -79,7 +89,7 @@ class Kept:
     def _judge(self, number: int, verdict: bytes) -> None:
         newest = self.newest
         self.stored[number] = (self.stored[number][0], verdict)
-        self.unheard.remove(number)
+        del self.unheard[number]
         if number == self.current or (verdict == CLEAN and number > newest):
             self.current = number
         self.tidy()
@@ -90,7 +100,7 @@ class Kept:
         waiting = [n for n in others if n > self.newest and self.stored[n][1] == SILENT][:1]
         for number in set(others[self.rules.kept - 1 :]) - set(waiting):
             del self.stored[number]
-        self.unheard = [number for number in self.unheard if number in self.stored]
+        self.unheard = {number: at for number, at in self.unheard.items() if number in self.stored}
 
     def give_up(self) -> bool:
         """Give all uploads up; True when nothing is left of it."""

@@ -20,6 +20,7 @@ from django.db import connections
 from apps.storage import transfer, uploads
 from apps.storage.tests.parcels import PNG, make_bucket, sha256
 from tests.client import Api
+from tests.standins.smtp import free_port
 from tests.world import World
 
 
@@ -157,6 +158,61 @@ def test_what_goes_wrong_is_said(world: World, served: None, tmp_path: Path) -> 
         with pytest.raises(CommandError) as failure:
             run("files", *words)
         assert failure.value.returncode == code, words
+
+
+def refused(*words: str) -> tuple[int, dict[str, Any]]:
+    with pytest.raises(CommandError) as failure:
+        run("files", *words)
+    return failure.value.returncode, failure.value.document  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_what_cannot_be_sent_is_given_up(
+    world: World, settings: LazySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: bool
+) -> None:
+    if cut:
+        in_parts(monkeypatch)
+    make_bucket(world.acorn)
+    settings.PACKMULE_KEY = world.acorn.root_key
+    settings.PACKMULE_STORAGE_URL = nobody = f"http://127.0.0.1:{free_port()}"
+    source, api = tmp_path / "cat.png", Api(world.acorn.root_key)
+    source.write_bytes(PNG)
+    code, problem = refused("upload", str(source), "--bucket", "photos")
+    assert (code, problem["code"]) == (1, "transfer_failed")
+    assert nobody in problem["detail"]
+    assert "Nothing is left of file_" in problem["detail"]
+    assert api.get("/v1/files")["data"] == []
+    assert [(row["reserved_bytes"], row["open_uploads"]) for row in api.get("/v1/storage/usage")["data"]] == [
+        (0, 0)
+    ]
+
+
+def test_an_upload_that_goes_on_keeps_what_there_is_when_nobody_answers(
+    monkeypatch: pytest.MonkeyPatch,
+    settings: LazySettings,
+    broken_off: Callable[[int], tuple[Path, str, list[int]]],
+) -> None:
+    in_parts(monkeypatch)
+    source, file, _ = broken_off(1)
+    served_at = settings.PACKMULE_STORAGE_URL
+    settings.PACKMULE_STORAGE_URL = f"http://127.0.0.1:{free_port()}"
+    code, problem = refused("upload", str(source), "--resume", file)
+    assert (code, problem["remedy"]["command"][-len(file) :]) == (1, file)
+    settings.PACKMULE_STORAGE_URL = served_at
+    assert run("files", "upload", str(source), "--resume", file)["status"] == "ready"
+
+
+def test_without_an_address_nothing_is_announced(
+    world: World, settings: LazySettings, tmp_path: Path
+) -> None:
+    make_bucket(world.acorn)
+    settings.PACKMULE_KEY, settings.PACKMULE_PORT = world.acorn.root_key, 0
+    source = tmp_path / "cat.png"
+    source.write_bytes(PNG)
+    code, problem = refused("upload", str(source), "--bucket", "photos")
+    assert (code, problem["code"], problem["retryable"]) == (1, "no_address", False)
+    assert "manage.py up" in problem["detail"]
+    assert Api(world.acorn.root_key).get("/v1/files")["data"] == []
 
 
 def test_the_twins_of_the_api(world: World, settings: LazySettings) -> None:

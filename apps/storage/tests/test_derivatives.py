@@ -87,6 +87,20 @@ def test_a_preset_makes_an_image_at_the_first_request_and_once(
     assert content_of(me, path) == PHOTO
 
 
+def test_a_link_to_one_is_good_for_as_long_as_is_asked(world: World, me: Api, made: list[Recipe]) -> None:
+    path = photo(world, me)
+    link = me.get(f"{path}/derivatives/thumb/link?seconds=60")
+    assert (link.status, link["method"], link["headers"]) == (200, "GET", {})
+    response: Any = send(link.body)
+    assert b"".join(response.streaming_content).startswith(b"RIFF")
+    assert me.get(f"{path}/derivatives/thumb").status == 302
+    assert len(made) == 1, "it is the same one"
+    with clock.frozen(clock.now() + timedelta(seconds=61)):
+        assert send(link.body).status_code == 403
+    assert me.get(f"{path}/derivatives/thum/link").code == "preset_unknown"
+    assert me.get(f"{path}/derivatives/thumb/link?seconds=90000").code == "parameters_invalid"
+
+
 def test_every_bucket_has_a_preview(world: World, me: Api) -> None:
     path = photo(world, me, name="a.b/../c"[0:3])
     image, headers = fetched(me.get(f"{path}/derivatives/preview"))

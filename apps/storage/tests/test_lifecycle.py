@@ -13,7 +13,7 @@ from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.strictjson import timestamp
 from apps.storage import chores, lifecycle, reports, stores
-from apps.storage.models import Condemned, File, FileVersion, Usage
+from apps.storage.models import Bucket, Condemned, File, FileVersion, Usage
 from apps.storage.stores.errors import StoreUnreachable
 from apps.storage.tests.parcels import PNG, announce, arrive, lying, make_bucket, send, stored, uploaded
 from apps.tenancy.walls import enter
@@ -210,8 +210,24 @@ def test_counts_that_do_not_agree_are_found_and_set_right(world: World, me: Api,
         Usage.objects.update(bytes=7, files=3)
     (wrong,) = root.post("/v1/storage/reconcile")["data"]
     assert (wrong["bucket"], wrong["bytes"], wrong["bytes_before"]) == ("photos", len(PNG), 7)
+    entry = root.get(f"/v1/audit?resource={root.get('/v1/buckets/photos')['id']}")["data"][0]
+    assert entry["operation"] == "storage.reconcile"
     assert stored(me) == {"photos": (len(PNG), 1)}
     with enter(world.acorn.ref):
         FileVersion.objects.all().delete()
         File.objects.all().delete()
     assert [row["bytes"] for row in root.post("/v1/storage/reconcile")["data"]] == [0]
+
+
+def test_what_outlived_its_bucket_is_found_without_passing_what_is_deleted(world: World, root: Api) -> None:
+    """For a month they are there, and with a short retention most of all files."""
+    with enter(world.acorn.ref):
+        kept, old = Bucket.objects.create(name="short", retention_days=7), clock.now() - timedelta(days=9)
+        File.objects.bulk_create(
+            File(bucket=kept, name="old", content_type="text/plain", created_at=old, deleted_at=old)
+            for _ in range(3000)
+        )
+        assert not File.objects.outlived().exists()
+        plan = File.objects.outlived().explain(analyze=True)
+    assert "storage_file_outlives" in plan
+    assert "Rows Removed by Filter: 3000" not in plan

@@ -11,6 +11,7 @@ import pytest
 from apps.core.ids import encode, uuid7
 from apps.storage.moving import StoredBlobs
 from apps.storage.stores.errors import BlobExists
+from apps.storage.stores.local import LocalStore
 from apps.tenancy.transfer.blobs import Summed
 
 #: More than S3 takes in one piece.
@@ -25,6 +26,7 @@ def stored(request: pytest.FixtureRequest, settings: Any, tmp_path: Any) -> Stor
             setattr(settings, name, value)
     else:
         settings.PACKMULE_S3_BUCKET, settings.PACKMULE_STORAGE_DIR = "", tmp_path / "files"
+        LocalStore(settings.PACKMULE_STORAGE_DIR).begin()
     return StoredBlobs()
 
 

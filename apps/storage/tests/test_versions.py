@@ -1,8 +1,9 @@
-"""Versions of a file, its name and tags, and bringing it back."""
+"""Versions of a file, its name, tags and metadata, and bringing it back."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,50 @@ def test_what_is_said_about_a_file_changes(world: World, me: Api) -> None:
 def test_tags_that_are_none(me: Api, tags: object) -> None:
     refused = announce(me, tags=tags)
     assert (refused.status, refused["errors"][0]["field"].partition(".")[0]) == (422, "tags")
+
+
+def test_metadata_is_kept_as_it_was_said_and_replaced_as_a_whole(world: World, me: Api) -> None:
+    said = {"camera": {"make": "Leica", "iso": 400}, "places": ["Rome", None, 1.5], "raw": False, "Größe": ""}
+    path = uploaded(world.acorn, me, metadata=said)
+    assert me.get(path)["metadata"] == said
+    assert [row["metadata"] for row in me.get("/v1/files")["data"]] == [said]
+    assert me.patch(path, {"name": "dog.png"})["metadata"] == said
+    assert me.patch(path, {"metadata": {"a": {"b": 1}}})["metadata"] == {"a": {"b": 1}}
+    assert me.patch(path, {"metadata": {"a": {"c": 2}}})["metadata"] == {"a": {"c": 2}}
+    assert me.patch(path, {"metadata": None})["metadata"] == {}
+    assert announce(me, metadata=None)["metadata"] == announce(me)["metadata"] == {}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """An object of so many levels."""
+    return {"a": nested(levels - 1)} if levels > 1 else {}
+
+
+def test_metadata_is_bounded(me: Api) -> None:
+    most = {"a": "x" * (4096 - len('{"a":""}'))}
+    assert announce(me, metadata=most)["metadata"] == most
+    assert announce(me, metadata=nested(5))["metadata"] == nested(5)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code"),
+    [
+        ({"a": "x" * 4089}, "metadata_too_large"),
+        ({"a": "ä" * 2045}, "metadata_too_large"),
+        (nested(6), "metadata_too_deep"),
+        ({"a": [[[[[]]]]]}, "metadata_too_deep"),
+        ([], "invalid_type"),
+        ("{}", "invalid_type"),
+        (0, "invalid_type"),
+    ],
+)
+def test_metadata_that_is_none(me: Api, metadata: object, code: str) -> None:
+    refused = announce(me, metadata=metadata)
+    assert (refused.status, refused["errors"][0]["field"], refused["errors"][0]["code"]) == (
+        422,
+        "metadata",
+        code,
+    )
 
 
 def test_files_are_found_by_what_is_said_about_them(world: World, me: Api) -> None:

@@ -31,7 +31,7 @@ class DataDirectory:
         return self.path / "credentials.json"
 
     def announce(self, **facts: Any) -> None:
-        """Note in the lock who holds it, for whoever finds it taken."""
+        """Note in the lock who holds it, for whoever finds it taken, and for config.env.served_port."""
         text = json.dumps({"pid": os.getpid(), **facts}) + "\n"
         os.ftruncate(self.lock, 0)
         os.pwrite(self.lock, text.encode(), 0)
@@ -67,15 +67,6 @@ def claimed(path: Path) -> Iterator[DataDirectory]:
         yield from _used(DataDirectory(path, lock, recovering=os.fstat(lock).st_size > 0))
     finally:
         os.close(lock)
-
-
-def port_of(path: Path) -> int | None:
-    """The port of the installation that runs on the data directory `path`, or None when none does."""
-    try:
-        port = json.loads((path / "lock").read_bytes()).get("port")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return port if isinstance(port, int) else None
 
 
 def _used(directory: DataDirectory) -> Iterator[DataDirectory]:

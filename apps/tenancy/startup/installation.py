@@ -65,7 +65,7 @@ def run(wishes: Wishes, ready: Callable[[dict[str, Any]], None]) -> None:
             ) as streams,
             Supervisor() as supervisor,
         ):
-            data.announce(port=address.port)
+            data.announce(port=address.port, stream_port=streams.port)
             env = _environment(wishes, data, address) | {"PACKMULE_STREAM_PORT": str(streams.port)}
             _database(supervisor, wishes, data, env)
             facts = _prepare(supervisor, wishes, data, env)

@@ -73,24 +73,53 @@ def note_names(root: Path, named: Iterable[Blob]) -> None:
     folder.write(root / _NAMED, (_line(blob) for blob in named if blob.is_there))
 
 
-def fetch(root: Path, blobs: Blobs) -> BlobPart:
-    """Write the bytes of all names that were kept, and the list of them. Raises BytesMissing."""
-    whole, count, size = Sum(), 0, 0
+def fetch(root: Path, blobs: Blobs) -> tuple[BlobPart, int]:
+    """Write the bytes of all names that were kept, and the list of them; returns also how many lay there already.
+
+    Those are not read from the store again: an export that broke off brought them, or another name. What it brought and
+    nothing names any more goes. Raises BytesMissing.
+    """
+    whole, count, size, present = Sum(), 0, 0, 0
 
     def fetched() -> Iterator[bytes]:
-        nonlocal count, size
+        nonlocal count, size, present
         with (root / _NAMED).open("rb") as names:
             for name in names:
-                blob = _fetched(root, blobs, _parsed(name))
+                blob = _parsed(name)
+                if _is_present(root, blob):
+                    present += 1
+                else:
+                    _fetch(root, blobs, blob)
                 count, size = count + 1, size + blob.size
                 yield _line(blob)
 
     folder.write(root / folder.BLOB_LIST, whole.of(fetched()))
     (root / _NAMED).unlink()
-    return BlobPart(count, size, whole.sha256)
+    folder.remove(root / folder.EARLIER)
+    return BlobPart(count, size, whole.sha256), present
 
 
-def _fetched(root: Path, blobs: Blobs, blob: Blob) -> Blob:
+def _is_present(root: Path, blob: Blob) -> bool:
+    """True when the bytes of `blob` are in the archive; what an earlier export left there is held against its hash."""
+    place = root.joinpath(*_place(blob.sha256))
+    if place.is_file():
+        return place.stat().st_size == blob.size
+    earlier = root.joinpath(folder.EARLIER, *_place(blob.sha256)[1:])
+    if not earlier.is_file() or not _are_of(root, earlier, blob):
+        return False
+    _name(earlier, place)
+    return True
+
+
+def _are_of(root: Path, path: Path, blob: Blob) -> bool:
+    try:
+        with folder.opened(root, *path.relative_to(root).parts) as file:
+            return Sum().over(folder.chunks_of(file)).is_of(blob)
+    except ArchiveInvalid:  # a link, or a pipe
+        return False
+
+
+def _fetch(root: Path, blobs: Blobs, blob: Blob) -> None:
     chunks = blobs.read(blob.key)
     if chunks is None:
         raise BytesMissing(f"The store has no bytes under {blob.key}. {BytesMissing.advice}")
@@ -100,10 +129,12 @@ def _fetched(root: Path, blobs: Blobs, blob: Blob) -> Blob:
         raise BytesMissing(
             f"The bytes under {blob.key} are others than their row says. {BytesMissing.advice}"
         )
-    place = root.joinpath(*_place(blob.sha256))
+    _name(incoming, root.joinpath(*_place(blob.sha256)))
+
+
+def _name(path: Path, place: Path) -> None:
     place.parent.mkdir(folder.PRIVATE, exist_ok=True)
-    incoming.rename(place)
-    return blob
+    path.rename(place)
 
 
 def listed(root: Path, manifest: Manifest, blobs: Blobs) -> Iterator[Blob]:

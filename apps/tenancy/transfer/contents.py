@@ -78,6 +78,9 @@ class Readable(Protocol):
 class Blobs(Protocol):
     """The store, and the names of a tenant's bytes."""
 
+    def begin(self) -> None:
+        """Be ready to take bytes, also where none ever were. Raises a Problem, such as StoreUnreachable."""
+
     def is_of(self, key: str, schema: str) -> bool:
         """True when `key` is one, and the bytes under it can only be those of the tenant of that schema."""
 

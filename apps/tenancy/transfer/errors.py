@@ -4,17 +4,27 @@ from apps.core.problems import Conflict, Problem, ServiceUnavailable
 
 
 class ArchiveNotWritten(Problem):
-    """The export could not be written: the disk is full, or the folder cannot be written to. Nothing was left."""
+    """The export could not be written: the disk is full, or the folder cannot be written to."""
 
     status, code, title, retryable = 507, "archive_not_written", "The export could not be written", True
-    advice = "Make room, or name a folder elsewhere, and export again."
+    advice = (
+        "Make room and export again: contents of files that were written are kept beside it, as ….partial, and not "
+        "fetched again. Or remove that, and name a folder elsewhere."
+    )
 
 
 class ArchiveInTheWay(Conflict):
-    """Something has the name of the folder that would be written, or an export into it broke off."""
+    """Something has the name of the folder that would be written, or another tenant's export to it broke off."""
 
     code, title = "archive_in_the_way", "There is something in the place of the export"
     advice = "Name another folder, or remove what is there."
+
+
+class ExportRunning(Conflict):
+    """The same tenant is being exported to the same folder at this moment."""
+
+    code, title, retryable = "export_running", "This tenant is being exported there already", True
+    advice = "Wait until the other export has ended, or name another folder."
 
 
 class BytesMissing(Conflict):
@@ -22,7 +32,8 @@ class BytesMissing(Conflict):
 
     code, title = "bytes_missing", "The bytes of a file are not as its row says"
     advice = (
-        "Export again: the file may have been purged meanwhile. When it stays, purge the file that is named."
+        "Export again, which goes on where this ended: the file may have been purged meanwhile. When it stays, purge "
+        "the file that is named."
     )
 
 

@@ -1,4 +1,4 @@
-"""The folder of an archive: private files, written whole or not at all, and read as plain files or not at all."""
+"""The folder of an archive: private files, and read as plain files or not at all."""
 
 from __future__ import annotations
 
@@ -12,35 +12,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 from apps.core.problems import show
-from apps.tenancy.transfer.errors import ArchiveInTheWay, ArchiveInvalid, ArchiveNotWritten
+from apps.tenancy.transfer.errors import ArchiveInvalid
 
 MANIFEST, TABLES, REGISTRY, BLOBS, BLOB_LIST = "manifest.json", "tables", "registry", "blobs", "blobs.ndjson"
+#: What exports that broke off had fetched, by the same names as in BLOBS. No archive has it.
+EARLIER = "earlier"
 CHUNK = 2**20
 PRIVATE, _PRIVATE_FILE = 0o700, 0o600
 #: No row is longer: a body of the API has 1 MB, and PostgreSQL doubles what it has to escape.
 LONGEST_LINE = 64 * 2**20
 
 
-@contextmanager
-def making(target: Path) -> Iterator[Path]:
-    """A private folder beside `target`, which gets its name when the block ends well and is gone otherwise.
-
-    When the process is killed it stays as `….partial`, which nothing imports. Raises ArchiveInTheWay and
-    ArchiveNotWritten.
-    """
-    partial = target.with_name(f"{target.name}.partial")
-    for path in (target, partial):
-        if os.path.lexists(path):
-            raise ArchiveInTheWay(f"{show(str(path))} is there already. {ArchiveInTheWay.advice}")
-    with _explained(target):
-        partial.mkdir(PRIVATE)
-        try:
-            yield partial
-            os.sync()
-            partial.rename(target)
-            _sync(target.parent)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+def remove(folder: Path) -> None:
+    """Remove a folder with all that is in it, where it is there."""
+    if folder.is_dir():
+        shutil.rmtree(folder)
 
 
 def write(path: Path, chunks: Iterable[bytes]) -> None:
@@ -107,22 +93,3 @@ def require_only(root: Path, names: set[str], folder: str = "") -> None:
 def _require_folder(path: Path) -> None:
     if not stat.S_ISDIR(path.lstat().st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "no folder")
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _explained(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as failure:
-        reason = os.strerror(failure.errno or 0)
-        raise ArchiveNotWritten(
-            f"{show(str(target))} cannot be written ({reason}). Nothing was left of it. {ArchiveNotWritten.advice}"
-        ) from None

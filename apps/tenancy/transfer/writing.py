@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.core import clock
+from apps.core.ids import encode
 from apps.core.strictjson import timestamp
 from apps.tenancy.inspection import inspect
 from apps.tenancy.models import ENVIRONMENT, DataKey, Tenant
@@ -16,6 +17,7 @@ from apps.tenancy.transfer import blobs, contents, copying, folder, keys
 from apps.tenancy.transfer.contents import Table
 from apps.tenancy.transfer.copying import Measure
 from apps.tenancy.transfer.errors import NotMovable
+from apps.tenancy.transfer.making import making
 from apps.tenancy.transfer.manifest import BlobPart, Manifest, Part
 
 
@@ -28,14 +30,16 @@ def require_movable(tenant: Tenant) -> None:
         raise NotMovable(f"{tenant.name} is {finding.status}. {NotMovable.advice}")
 
 
-def export(tenant: Tenant, target: Path, *, key: bytes | None) -> Manifest:
+def export(tenant: Tenant, target: Path, *, key: bytes | None) -> tuple[Manifest, int]:
     """Write the archive of `tenant` as the new folder `target`; returns its manifest.
 
-    With `key` (32 bytes) it carries the tenant's data keys, wrapped by it; without, what is sealed opens nowhere else.
-    Memory does not grow with the tenant. Raises NotMovable, ArchiveInTheWay, ArchiveNotWritten and BytesMissing.
+    One that broke off goes on: rows are written anew, as they are now, and contents of files that lie there with the
+    right hash stay; it returns also how many those were. With `key` (32 bytes) it carries the tenant's data keys,
+    wrapped by it; without, what is sealed opens nowhere else. Memory does not grow with the tenant. Raises NotMovable,
+    ArchiveInTheWay, ExportRunning, ArchiveNotWritten, BytesMissing, and what the store raises.
     """
     require_movable(tenant)
-    with folder.making(target) as root:
+    with making(target, encode("ten", tenant.id)) as root:
         for name in (folder.TABLES, folder.REGISTRY, folder.BLOBS):
             (root / name).mkdir(folder.PRIVATE)
         with copying.snapshot(tenant.schema_name) as cursor:
@@ -43,9 +47,10 @@ def export(tenant: Tenant, target: Path, *, key: bytes | None) -> Manifest:
             registry = _registry(cursor, root, tenant.id)
             data_keys = _data_keys(tenant.id, key)
             blobs.note_names(root, contents.blobs().named("owner"))
-        manifest = _manifest(tenant, tables, registry, data_keys, blobs.fetch(root, contents.blobs()))
+        found, present = blobs.fetch(root, contents.blobs())
+        manifest = _manifest(tenant, tables, registry, data_keys, found)
         folder.write(root / folder.MANIFEST, [manifest.document()])
-    return manifest
+    return manifest, present
 
 
 def _tables(cursor: Any, root: Path, tenant: Tenant) -> dict[str, Part]:

@@ -14,7 +14,6 @@ from apps.core.local_api import LocalCall
 from apps.core.logins import Login
 from apps.core.problems import missing
 from apps.tenancy.models import Tenant
-from apps.tenancy.startup.directory import port_of
 from apps.tenancy.urls import tenant_url
 from apps.tenancy.walls import outside
 
@@ -102,12 +101,11 @@ def _address_here(environment: str | None) -> str:
     """
     base = settings.PACKMULE_PUBLIC_URL
     if not base:
-        port = port_of(settings.PACKMULE_DATA_DIR)
-        if port is None:
+        if not settings.PACKMULE_PORT:
             raise BadUsage(
                 f"No installation runs on {settings.PACKMULE_DATA_DIR}. Start it, or name one with --host."
             )
-        base = f"http://127.0.0.1:{port}"
+        base = f"http://127.0.0.1:{settings.PACKMULE_PORT}"
     if environment is None:
         return remote.origin(base)
     with outside():

@@ -103,7 +103,10 @@ class Command(PackmuleCommand):
 
 
 def _add_moving(verbs: Any) -> tuple[ArgumentParser, ArgumentParser]:
-    export = verbs.add_parser("export", help="write a tenant with all its rows and files into a new folder")
+    export = verbs.add_parser(
+        "export",
+        help="write a tenant with all its rows and files into a new folder; one that broke off goes on",
+    )
     export.add_argument("name", help="application/environment")
     export.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder to make")
     bring = verbs.add_parser("import", help="bring in a tenant that was exported")

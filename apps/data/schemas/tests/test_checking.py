@@ -30,6 +30,7 @@ def _detail(schema: Any) -> str:
 
 DISH = {
     "$schema": DRAFT,
+    "$id": "https://a.example/dish.json",
     "title": "A dish",
     "type": "object",
     "required": ["name", "price"],
@@ -97,7 +98,14 @@ def test_a_schema_is_an_object(schema: Any) -> None:
         ({"dependentRequired": {"a": "b"}}, "/dependentRequired", "dependentRequired"),
         ({"title": 1}, "/title", "title"),
         ({"properties": {"a": {"format": "colour"}}}, "/properties/a/format", "format"),
-        ({"$id": "https://a.example/s"}, "/$id", "not_allowed"),
+        ({"$id": "https://a.example/s#a"}, "/$id", "$id"),
+        ({"$id": 1}, "/$id", "$id"),
+        ({"properties": {"a": {"$id": "https://a.example/s"}}}, "/properties/a/$id", "not_allowed"),
+        (
+            {"$id": "https://a.example/s", "$ref": "https://a.example/s#/$defs/a", "$defs": {"a": True}},
+            "/$ref",
+            "$ref",
+        ),
         ({"properties": {"a": {"$anchor": "a"}}}, "/properties/a/$anchor", "not_allowed"),
         ({"$dynamicRef": "#a"}, "/$dynamicRef", "not_allowed"),
         ({"$vocabulary": {}}, "/$vocabulary", "not_allowed"),

@@ -10,7 +10,7 @@ import pytest
 from apps.data.schemas import sentences, validating
 from apps.data.schemas.checking import check_schema
 from apps.data.schemas.engine import FORMATS
-from apps.data.schemas.keywords import ANNOTATIONS, KEYWORDS
+from apps.data.schemas.keywords import ANNOTATIONS, DRAFT, KEYWORDS
 from apps.data.schemas.validating import is_valid, violations
 
 ORDER = {
@@ -203,6 +203,15 @@ def test_a_refusal_of_a_deep_record_stays_small() -> None:
     for _ in range(62):
         data = {"x": data}
     assert _found(schema, data) == [("", "anyOf")]
+
+
+@pytest.mark.parametrize("name", ["https://a.example/s", "urn:a", "dish.json", "s#", "", "not an address %%"])
+def test_the_name_of_a_schema_changes_nothing(name: str) -> None:
+    schema = {"properties": {"x": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"type": "integer"}}}
+    named = {"$schema": DRAFT, "$comment": "generated", "$id": name, **schema}
+    check_schema(named)
+    assert is_valid(named, {"x": 1})
+    assert _found(named, {"x": "1"}) == _found(schema, {"x": "1"}) == [("/x", "type")]
 
 
 def test_every_assertion_has_a_sentence() -> None:

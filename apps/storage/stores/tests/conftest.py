@@ -18,7 +18,9 @@ def local(settings: Any, tmp_path: Path) -> LocalStore:
     """The store of this test."""
     settings.PACKMULE_S3_BUCKET = ""
     settings.PACKMULE_STORAGE_DIR = tmp_path / "files"
-    return LocalStore(settings.PACKMULE_STORAGE_DIR)
+    made = LocalStore(settings.PACKMULE_STORAGE_DIR)
+    made.begin()
+    return made
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ def store(request: pytest.FixtureRequest, settings: Any, tmp_path: Any) -> Store
             setattr(settings, name, value)
     else:
         settings.PACKMULE_S3_BUCKET, settings.PACKMULE_STORAGE_DIR = "", tmp_path / "files"
+        LocalStore(settings.PACKMULE_STORAGE_DIR).begin()
     return chosen()
 
 

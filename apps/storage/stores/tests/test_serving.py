@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from apps.storage.stores.local import MARK
 from bench.installation import Installation, folder, running
 from bench.processes import peak_memory, web_processes
 from bench.signed import Transfer, signed_requests
@@ -36,7 +37,7 @@ class Served:
 
     def left(self) -> list[Path]:
         """The files that lie in its store."""
-        return [path for path in self.files.rglob("*") if path.is_file()]
+        return [path for path in self.files.rglob("*") if path.is_file() and path.name != MARK]
 
 
 @pytest.fixture(scope="module")

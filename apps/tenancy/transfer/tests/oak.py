@@ -45,6 +45,8 @@ CARRIER = base64.b64encode(b"the key that locks the data keys").decode()
 SECRET = "a made-up secret of a second factor"
 #: Texts that a format of rows could trip over.
 AWKWARD = ["\\.", "a\tb\nc\\d\r", "\\N", "“🍜” \u202e", "", "pms1", '{"a": "\\u0041"}']
+#: What is said of its file.
+METADATA = {"camera": {"make": "a\tb", "iso": 400}, "places": [None, 1.5]}
 
 
 @dataclass
@@ -71,7 +73,7 @@ def grown(world: World) -> Oak:
     api = Api(oak.space.root_key)
     _records(api)
     make_bucket(oak.space)
-    oak.file = uploaded(oak.space, api)
+    oak.file = uploaded(oak.space, api, tags={"tree": "oak"}, metadata=METADATA)
     assert announce(api, name="on its way").status == 201
     return oak
 

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -22,7 +23,7 @@ from apps.tenancy.inspection import inspect
 from apps.tenancy.models import DataKey, Domain, Tenant
 from apps.tenancy.sealing import open_sealed
 from apps.tenancy.transfer.tests import oak
-from apps.tenancy.transfer.tests.oak import Oak, command, manifest_of, refusal
+from apps.tenancy.transfer.tests.oak import Oak, command, manifest_of, nothing_changes, refusal
 from apps.tenancy.walls import enter, outside
 from tests.client import Api
 from tests.world import World
@@ -63,6 +64,8 @@ def test_keys_and_files_work_where_it_arrives(moved: Oak) -> None:
 
     assert api.get("/v1/whoami")["tenant"] == oak.NAME
     assert content_of(api, moved.file) == PNG
+    file = api.get(moved.file)
+    assert (file["tags"], file["metadata"]) == ({"tree": "oak"}, oak.METADATA)
     found = api.get("/v1/collections/dishes/records?filter[price][gte]=0&order=price")["data"]
     assert [record["data"]["name"] for record in found] == oak.AWKWARD
     assert Api(moved.space.root_key, host="production--oak.localhost").get("/v1/whoami").status == 200
@@ -174,6 +177,35 @@ def test_bytes_that_an_import_brought_are_not_brought_again(
     assert (done["written"], done["present"]) == (0, 1)
 
 
+def test_an_import_begins_the_folder_of_an_installation_without_files(
+    growing: World, exported: tuple[Oak, Path], archive: Path, carrier: Path, settings: Any, tmp_path: Path
+) -> None:
+    settings.PACKMULE_STORAGE_DIR = tmp_path / "fresh" / "files"
+
+    done = command("import", archive, "--organization", "acorn", "--key-file", carrier)
+
+    assert done["written"] == 1
+    assert content_of(Api(exported[0].space.root_key), exported[0].file) == PNG
+
+
+def test_an_import_where_the_folder_is_away_brings_nothing(
+    growing: World,
+    archive: Path,
+    carrier: Path,
+    settings: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.PACKMULE_STORAGE_DIR = tmp_path / "away"
+    monkeypatch.setattr("apps.storage.beginning._are_there_files", lambda: True)
+
+    with nothing_changes():
+        refused = refusal("import", archive, "--organization", "acorn", "--key-file", carrier)
+
+    assert refused["code"] == "store_unreachable"
+    assert "Mount its disk" in refused["detail"]
+
+
 def test_an_import_that_was_killed_is_begun_anew(growing: World, archive: Path, carrier: Path) -> None:
     words = ("import", archive, "--organization", "acorn", "--key-file", carrier)
     command(*words)
@@ -190,8 +222,6 @@ def test_the_console_stays_and_folders_are_not_overwritten(growing: World, tmp_p
     assert refusal("export", "console", "--to", tmp_path / "console")["code"] == "not_movable"
     (tmp_path / "here").mkdir()
     assert refusal("export", "acorn/production", "--to", tmp_path / "here")["code"] == "archive_in_the_way"
-    (tmp_path / "broken.partial").mkdir()
-    assert refusal("export", "acorn/production", "--to", tmp_path / "broken")["code"] == "archive_in_the_way"
     assert refusal("export", "elm/production", "--to", tmp_path / "elm")["code"] == "not_found"
     assert (
         refusal("export", "acorn/production", "--to", tmp_path / "no" / "where")["code"]
