@@ -20,6 +20,6 @@ class EventsConfig(AppConfig):
         log.register()
         register_source(streaming.TOPIC, streaming.Events())
         register_duty("old events", work=retention.forget_in_tenant, due=retention.due)
-        register_duty("deliveries", work=upkeep.look_after, due=upkeep.due)
+        register_duty(upkeep.DUTY, work=upkeep.look_after, due=upkeep.due)
         contents.make_anew("events.event", "xid")
         reference.register_page(pages.PATH, pages.text)

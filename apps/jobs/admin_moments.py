@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from apps.core.actor import Actor
 from apps.core.admin_story import code, timeline_of, when
+from apps.jobs.actors import is_platforms
 from apps.jobs.admin_words import attempt_badge, awaited, document, span, state_badge, step_words, tone
 from apps.jobs.models import Attempt, Job, Step
 from apps.jobs.states import JobState, StepKind
@@ -67,6 +68,8 @@ def enqueued_by(job: Job) -> Any:
     """Who enqueued the job, for whom, and through which credential."""
     who = job.enqueued_by
     if not who:
+        return "nobody"
+    if is_platforms(who):
         return "the platform"
     for_whom = f" for {who['on_behalf_of'].get('name')}" if who.get("on_behalf_of") else ""
     kind = str(who.get("kind") or "").replace("_", " ")

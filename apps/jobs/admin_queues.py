@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -18,7 +19,6 @@ from apps.core.endpoints import acting
 from apps.jobs import admin_overview, admin_turns, jobs, queues
 from apps.jobs.admin_figures import MOST_COUNTED, yesterday
 from apps.jobs.admin_overview import Line
-from apps.jobs.admin_turns import Served
 from apps.jobs.admin_words import error_line, jobs_url, number, page_link, span
 from apps.jobs.models import Job, Queue
 from apps.jobs.states import ENDED, JobState
@@ -114,7 +114,7 @@ class QueueAdmin(StoryAdmin):
             Fact("Takes", words(row.kinds) if row.kinds else "jobs of any kind"),
             Fact("Run by", code(row.push_url) if row.push_url else "workers that claim them"),
             Fact("Limits", "; ".join(_limits(row)) or "none"),
-            Fact("With one key", f"{row.max_in_flight_per_key} at a time"),
+            Fact("With one key", "; ".join(_limits_of_key(row))),
             Fact("Weight", row.weight),
             Fact("Tried", f"{row.max_attempts} times at most"),
             Fact("Backoff", _backoff(row)),
@@ -146,6 +146,14 @@ def _limits(row: Queue) -> Iterator[str]:
         yield _rate(row.rate)
     if row.rate_per_organization:
         yield f"{_rate(row.rate_per_organization)} of each organization"
+    if row.rate_per_key:
+        yield f"{_rate(row.rate_per_key)} with each key"
+
+
+def _limits_of_key(row: Queue) -> Iterator[str]:
+    yield f"{row.max_in_flight_per_key} at a time"
+    if row.rate_per_key:
+        yield _rate(row.rate_per_key)
 
 
 def _rate(said: Mapping[str, Any]) -> str:
@@ -183,7 +191,7 @@ def _served(actor: Actor, row: Queue) -> list[list[Any]]:
     first = next((one for one in found if one.active and one.ready), None)
     return [
         [
-            _whose(one, named),
+            _whose(one.share, named),
             one.leased,
             number(one.ready, MOST_COUNTED),
             badge("Next", "good") if one is first else badge("Waits", "plain") if one.ready else "—",
@@ -193,10 +201,21 @@ def _served(actor: Actor, row: Queue) -> list[list[Any]]:
     ]
 
 
-def _whose(one: Served, named: Mapping[Any, Organization]) -> Any:
-    if one.share is None:
+def _whose(share: UUID | None, named: Mapping[Any, Organization]) -> Any:
+    if share is None:
         return "The tenant itself"
-    return link(named[one.share]) if one.share in named else "Somebody who is gone"
+    return link(named[share]) if share in named else "Somebody who is gone"
+
+
+def _keys(actor: Actor, row: Queue) -> list[list[Any]]:
+    if not row.rate_per_key:
+        return []
+    found = admin_turns.keys_out_of_rate(actor, row.name)
+    named = Organization.objects.in_bulk([one.share for one in found if one.share])
+    return [
+        [code(one.key), _whose(one.share, named), number(one.held, MOST_COUNTED), when(one.until)]
+        for one in found
+    ]
 
 
 def _dead(actor: Actor, row: Queue) -> list[list[Any]]:
@@ -289,6 +308,12 @@ relate(
         ("Organization", "Running", "Ready", "Turn", "Its rate lets in"),
         _served,
         "Nobody has had a job in it yet.",
+    ),
+    Related(
+        "Keys that have used up their rate",
+        ("Key", "Organization", "Jobs held for it", "Its rate lets in"),
+        _keys,
+        "No key has used up its rate.",
     ),
     Related("Dead since yesterday", ("Job", "Why", "Attempts", "When"), _dead, "None died since yesterday."),
 )

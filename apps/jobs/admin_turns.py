@@ -33,7 +33,17 @@ select s.share, (select count(*) from (
     limit %(most)s) looked)
 from unnest(%(shares)s::uuid[]) s(share)
 """
-_MOST_LEASES, _MOST_SHARES, _MOST_LOOKED_AT = 10, 50, 50
+_OUT_OF_RATE = """
+select t.concurrency_key, t.share, (select count(*) from (
+    select 1 from public.jobs_dispatch d
+    where d.state = 'held' and d.schema_name = t.schema_name and d.queue = t.queue and d.share = t.share
+      and d.concurrency_key = t.concurrency_key limit %(most)s) looked), t.blocked_until
+from public.jobs_key_turn t
+where t.schema_name = %(schema)s and t.queue = %(queue)s and t.blocked_until > %(now)s
+  and (%(share)s::uuid is null or t.share = %(share)s)
+order by t.blocked_until limit %(most_keys)s
+"""
+_MOST_LEASES, _MOST_SHARES, _MOST_KEYS, _MOST_LOOKED_AT = 10, 50, 20, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,16 @@ class Served:
     leased: int
     ready: int
     blocked_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfRate:
+    """A concurrency key whose rate lets the next job in at `until`; `share` is None for the tenant itself."""
+
+    key: str
+    share: UUID | None
+    held: int
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +143,24 @@ def served(actor: Actor, queue: str) -> list[Served]:
         )
         for one in shares
     ]
+
+
+def keys_out_of_rate(actor: Actor, queue: str) -> list[OutOfRate]:
+    """Concurrency keys of a queue whose rate is used up, the first to go on first."""
+    asked: dict[str, Any] = {
+        "schema": actor.tenant.schema_name,
+        "queue": queue,
+        "share": _own(actor).get("share"),
+        "now": clock.now(),
+        "most": MOST_COUNTED + 1,
+        "most_keys": _MOST_KEYS,
+    }
+    with outside(), connection.cursor() as cursor:
+        cursor.execute(_OUT_OF_RATE, asked)
+        return [
+            OutOfRate(key, None if share == NOBODY else share, held, until)
+            for key, share, held, until in cursor.fetchall()
+        ]
 
 
 def lapsing(actor: Actor) -> list[Lapsing]:

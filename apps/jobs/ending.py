@@ -15,6 +15,7 @@ from apps.jobs import leases
 from apps.jobs.models import Job, Step, job_id, snapshot
 from apps.jobs.registry import Dispatch, DispatchState, Runner
 from apps.jobs.states import JobState, StepKind
+from apps.tenancy.patrol import ask_for
 from apps.tenancy.walls import whole_tenant
 
 _TOLD = {
@@ -35,11 +36,24 @@ MOST: Final = 1000
 _rest: list[Callable[[Mapping[UUID, str]], None]] = []
 #: How the platform's own jobs of a kind share their lane, where that is not by organization.
 _shares: dict[str, Callable[[Any], UUID]] = {}
+#: Which duty looks after what the platform's own jobs of a kind leave behind.
+_duties: dict[str, str] = {}
 
 
 def share_by(kind: str, rule: Callable[[Any], UUID]) -> None:
     """Have the platform's own jobs of `kind` share their lane by what `rule` makes of a payload."""
     _shares[kind] = rule
+
+
+def mend_by(kind: str, duty: str) -> None:
+    """Have the patrol do `duty` soon in a tenant where a job of the platform of that `kind` is dead unawares."""
+    _duties[kind] = duty
+
+
+def look_after(kinds: Collection[str]) -> None:
+    """Ask for what mends that jobs of `kinds` are dead unawares; in the transaction in which they die."""
+    for duty in sorted({_duties[kind] for kind in kinds if kind in _duties}):
+        ask_for(duty)
 
 
 def announce(actor: Actor | None, jobs: Iterable[Job]) -> None:

@@ -37,7 +37,8 @@ from apps.tenancy.patrol import Rows, rows_of
 from apps.tenancy.walls import current_tenant, enter, registry, whole_tenant
 
 QUEUE = "packmule.schedules"
-#: The most times that one outage has made up for, or counted. What came after them is left out.
+#: The most times that one firing looks at. Of an outage that had more, the next firing makes up for the following
+#: ones where each gets a job, and elsewhere they are left out of the count.
 MOST_MISSED = 1000
 #: A time is missed when nobody fired it this long after it was due.
 GRACE = timedelta(minutes=1)
@@ -55,11 +56,13 @@ _SKIPPED = told_as("schedule.skipped", "times of a schedule were missed, and are
 class Batch:
     """Times of a schedule that are due: those for which a job is enqueued, and those for which none is.
 
-    `fired` are pairs of a time and for how many it stands. `left_out` says that more were missed than are looked at.
+    `fired` are pairs of a time and for how many it stands. `left_out` says that more were missed than are counted,
+    `until` up to when the times are dealt with.
     """
 
     fired: list[tuple[datetime, int]]
     skipped: list[datetime]
+    until: datetime
     left_out: bool = False
 
 
@@ -108,7 +111,7 @@ def stop_those_through(marks: Collection[UUID], which: Q) -> None:
             stop(schedule, "Whoever made it, or what it was made by, is gone.")
 
 
-@task("schedules.fire", queue=QUEUE, max_attempts=1000, retry=PATIENT)
+@task("schedules.fire", queue=QUEUE, max_attempts=1000, retry=PATIENT, mended_by=MENDING)
 def fire(run: Run) -> dict[str, Any]:
     """Fire a schedule at the time that the payload names, and put the next firing."""
     at = datetime.fromisoformat(run.payload["at"])
@@ -129,7 +132,7 @@ def _fire(schedule: Schedule, at: datetime, run: Run) -> int:
     _forget_old(schedule, now)
     schedule.last_at = max([*(time for time, _ in batch.fired), *batch.skipped])
     if not schedule.paused:
-        arm(schedule, now, run.job)
+        arm(schedule, batch.until, run.job)
     schedule.save(update_fields=["last_at", "next_at"])
     return fired
 
@@ -149,15 +152,15 @@ def batch_of(schedule: Schedule, at: datetime, now: datetime) -> Batch:
     """What a schedule that was to fire at `at` does about that time and those since, by its catch_up."""
     clock_of = times_of(schedule)
     found = cron.due(clock_of, at, now, MOST_MISSED + 1)
-    times, left_out = found[:MOST_MISSED], len(found) > MOST_MISSED
-    last = cron.latest(clock_of, at, now) if left_out else times[-1]
+    times, more = found[:MOST_MISSED], len(found) > MOST_MISSED
     if schedule.catch_up == CatchUp.ALL and not schedule.job.key:
-        return Batch([(time, 1) for time in times], [], left_out)
+        return Batch([(time, 1) for time in times], [], times[-1] if more else now)
+    last = cron.latest(clock_of, at, now) if more else times[-1]
     # Of jobs with one key a single one is unfinished at a time, so that it stands for all of them.
     if schedule.catch_up != CatchUp.NONE:
-        return Batch([(last, len(times))], [], left_out)
+        return Batch([(last, len(times))], [], now, more)
     fresh = [last] if last > now - GRACE else []
-    return Batch([(time, 1) for time in fresh], [time for time in times if time not in fresh], left_out)
+    return Batch([(time, 1) for time in fresh], [time for time in times if time not in fresh], now, more)
 
 
 def _enqueue(schedule: Schedule, batch: Batch, by: Actor) -> int:

@@ -13,9 +13,9 @@ from apps.core import clock
 from apps.core.actor import TenantRef
 from apps.core.clock import NOW_SQL
 from apps.core.commits import after_commit
-from apps.jobs import leases
+from apps.jobs import leases, turns
 from apps.jobs.models import Queue
-from apps.jobs.registry import Lane, Runner, Share
+from apps.jobs.registry import KeyTurn, Lane, Runner, Share
 from apps.tenancy.walls import registry
 
 #: So many jobs of a queue that sends them are in flight unless it says otherwise: each may hold one of the platform's
@@ -46,17 +46,21 @@ def set_rules(tenant: TenantRef, queue: Queue) -> None:
         )
         # Whatever held them back may do so no longer; the next claim finds out.
         _rouse(Lane.objects.filter(**own), Lane.objects.filter(runner=said["runner"], paused=False))
+        # In the order in which they are woken, so that neither waits for the other.
+        list(Share.objects.select_for_update(no_key=True).filter(**own).order_by("share").values_list("pk"))
         _rouse(Share.objects.filter(**own), Share.objects.filter(**own))
         _carry("jobs_lane", own, (before.rate, said["rate"]), said["burst"])
         _carry("jobs_share", own, (before.share_rate, said["share_rate"]), said["share_burst"])
-    if said["key_max_in_flight"] > before.key_max_in_flight:
+        _carry_keys(own, before, said)
+        turns.tell(tenant.schema_name, queue.name, said["runner"])
+    if said["key_max_in_flight"] > before.key_max_in_flight or _has_another_key_rate(before, said):
         after_commit(leases.release_stuck, (tenant.schema_name, queue.name))
 
 
-def _rouse(turns: QuerySet[Any], others: QuerySet[Any]) -> None:
-    """Let `turns` be asked again. Those that slept begin where `others` are by now."""
+def _rouse(those: QuerySet[Any], others: QuerySet[Any]) -> None:
+    """Let `those` be asked again. Those that slept begin where `others` are by now."""
     now = others.filter(active=True).aggregate(least=Min("virtual_time"))["least"] or 0.0
-    turns.filter(active=False).update(active=True, virtual_time=Greatest("virtual_time", Value(now)))
+    those.filter(active=False).update(active=True, virtual_time=Greatest("virtual_time", Value(now)))
 
 
 def _carry(table: str, own: Mapping[str, str], rates: tuple[float | None, float | None], burst: int) -> None:
@@ -76,6 +80,20 @@ def _carry(table: str, own: Mapping[str, str], rates: tuple[float | None, float 
         cursor.execute(_CARRIED.format(table=table), asked)
 
 
+def _has_another_key_rate(before: Lane, said: Mapping[str, Any]) -> bool:
+    return (before.key_rate, before.key_burst) != (said["key_rate"], said["key_burst"])
+
+
+def _carry_keys(own: Mapping[str, str], before: Lane, said: Mapping[str, Any]) -> None:
+    """The same for the keys of the queue, of which there may be many: where their rate is another one now."""
+    if before.key_rate is None or not _has_another_key_rate(before, said):
+        return
+    if said["key_rate"] is None:
+        KeyTurn.objects.filter(**own).delete()
+    else:
+        _carry("jobs_key_turn", own, (before.key_rate, said["key_rate"]), said["key_burst"])
+
+
 def _rules(queue: Queue) -> dict[str, Any]:
     rate, share_rate = queue.rate, queue.rate_per_organization
     return {
@@ -91,6 +109,8 @@ def _rules(queue: Queue) -> dict[str, Any]:
         "burst": _burst(rate),
         "share_rate": _interval(share_rate),
         "share_burst": _burst(share_rate),
+        "key_rate": _interval(queue.rate_per_key),
+        "key_burst": _burst(queue.rate_per_key),
     }
 
 

@@ -19,10 +19,10 @@ from django.db.models.functions import Least
 from apps.core import clock
 from apps.core.clock import NOW_SQL
 from apps.core.commits import after_commit
-from apps.jobs.claiming import SOFT
+from apps.jobs.claiming import BY_KEY_RATE, LOCK_THAT_LANE
 from apps.jobs.inserting import insert
-from apps.jobs.registry import NOBODY, Dispatch, DispatchState
-from apps.jobs.turns import Place, alone, wake
+from apps.jobs.registry import NOBODY, Dispatch, DispatchState, Place
+from apps.jobs.turns import alone, wake
 from apps.tenancy.walls import current_schema, outside, registry
 
 #: A tenant ends, renews and gives back leases of its own; whoever stands outside of all goes by the tokens alone.
@@ -78,25 +78,27 @@ where d.id = x.id and d.token = x.token and %(schema)s in ('', d.schema_name)
 returning d.id, d.schema_name, d.queue, d.share, d.runner, d.concurrency_key
 """  # noqa: S608 - made of constants
 #: The lane is locked first: whoever claims and holds a job back for its key has done so before this looks.
-_LOCK_LANE = f"""
-select {SOFT} from public.jobs_lane where schema_name = %(schema)s and queue = %(queue)s for no key update
-"""  # noqa: S608 - made of constants
 #: An array, which is made once: rows of a subquery with a limit could be chosen anew for each row that is looked at.
-_RELEASE_HELD = """
+_RELEASE_HELD = f"""
+with clock as (select {NOW_SQL}), room as (
+    select least({BY_KEY_RATE}, l.key_max_in_flight - (
+        select count(*) from public.jobs_dispatch b
+        where b.state = 'leased' and b.schema_name = %(schema)s and b.queue = %(queue)s
+          and b.share = %(share)s and b.concurrency_key = %(key)s)) as free
+    from public.jobs_lane l left join public.jobs_key_turn t on l.key_rate is not null
+        and t.schema_name = l.schema_name and t.queue = l.queue and t.share = %(share)s
+        and t.concurrency_key = %(key)s
+    where l.schema_name = %(schema)s and l.queue = %(queue)s
+)
 update public.jobs_dispatch set state = 'ready' where id = any(array(
     select d.id from public.jobs_dispatch d
     where d.state = 'held' and d.schema_name = %(schema)s and d.queue = %(queue)s and d.share = %(share)s
       and d.concurrency_key = %(key)s
     order by d.rank, d.id
-    limit greatest(0, coalesce((select key_max_in_flight from public.jobs_lane
-                    where schema_name = %(schema)s and queue = %(queue)s), 1)
-        - (select count(*) from public.jobs_dispatch b
-           where b.state = 'leased' and b.schema_name = %(schema)s and b.queue = %(queue)s
-             and b.share = %(share)s and b.concurrency_key = %(key)s))
-    for update skip locked))
-"""
+    limit greatest(0, coalesce((select free from room), 1)) for update skip locked))
+"""  # noqa: S608 - made of constants
 #: One key after the other that holds something back, of all places or of one.
-_STUCK = """
+_STUCK = f"""
 with recursive keys as (
     (select d.id, d.schema_name, d.queue, d.share, d.runner, d.concurrency_key from public.jobs_dispatch d
      where d.state = 'held' and (d.schema_name, d.queue) >= (%(schema)s, %(queue)s)
@@ -114,8 +116,11 @@ where %(schema)s in ('', k.schema_name) and %(queue)s in ('', k.queue)
   and coalesce(l.key_max_in_flight, 1) > (
     select count(*) from public.jobs_dispatch b where b.state = 'leased' and b.schema_name = k.schema_name
     and b.queue = k.queue and b.share = k.share and b.concurrency_key = k.concurrency_key)
+  and not exists (
+    select from public.jobs_key_turn t where t.schema_name = k.schema_name and t.queue = k.queue
+    and t.share = k.share and t.concurrency_key = k.concurrency_key and t.blocked_until > {NOW_SQL})
 limit %(most)s
-"""
+"""  # noqa: S608 - made of constants
 #: How many keys are looked at for what is held back for nothing.
 _MOST_KEYS = 1000
 
@@ -344,8 +349,14 @@ def release_stuck(place: tuple[str, str] | None = None) -> int:
     Returns for how many keys that was. So it is where a process ended before it could, or a key may have more now.
     """
     schema_name, queue = place or ("", "")
+    asked: dict[str, Any] = {
+        "schema": schema_name,
+        "queue": queue,
+        "most": _MOST_KEYS,
+        "now": clock.held(),
+    }
     with outside(), connection.cursor() as cursor:
-        cursor.execute(_STUCK, {"schema": schema_name, "queue": queue, "most": _MOST_KEYS})
+        cursor.execute(_STUCK, asked)
         rows = cursor.fetchall()
     release([_ended(row) for row in rows])
     return len(rows)
@@ -357,8 +368,9 @@ def _release_held(place: Place, key: str) -> None:
         "queue": place.queue,
         "share": place.share,
         "key": key,
+        "now": clock.held(),
         "alone": alone(),
     }
     with registry(), connection.cursor() as cursor:
-        cursor.execute(_LOCK_LANE, names)
+        cursor.execute(LOCK_THAT_LANE, names)
         cursor.execute(_RELEASE_HELD, names)

@@ -14,10 +14,12 @@ from apps.core.ids import Identified, encode, uuid7
 from apps.core.models import Versioned
 from apps.core.walls import unwalled, walled
 from apps.jobs.querysets import JobQuerySet, QueueQuerySet, ScheduleQuerySet
-from apps.jobs.registry import Dispatch, Lane, Share
+from apps.jobs.registry import Dispatch, KeyTurn, Lane, Share
 from apps.jobs.states import ENDED, AttemptState, CatchUp, FiringOutcome, JobState, StepKind
 
-__all__ = ["Attempt", "Dispatch", "Firing", "Job", "Lane", "Queue", "Schedule", "Share", "Step"]
+__all__ = [
+    "Attempt", "Dispatch", "Firing", "Job", "KeyTurn", "Lane", "Queue", "Schedule", "Share", "Step",
+]  # fmt: skip
 
 MAX_ATTEMPTS = 5
 LEASE_SECONDS = 60
@@ -42,7 +44,7 @@ JOB_OPTIONS: Final[Mapping[str, Any]] = {
     kept=(
         "id", "version", "name", "description", "kinds", "push_url", "push_secret", "paused_at", "weight",
         "max_in_flight", "max_in_flight_per_organization", "max_in_flight_per_key", "rate", "rate_per_organization",
-        "max_attempts", "retry", "lease_seconds", "timeout_seconds", "retention_days", "created_at",
+        "rate_per_key", "max_attempts", "retry", "lease_seconds", "timeout_seconds", "retention_days", "created_at",
     ),
 )  # fmt: skip
 class Queue(Identified, Versioned):
@@ -64,8 +66,11 @@ class Queue(Identified, Versioned):
     max_in_flight_per_key = models.PositiveIntegerField(default=1)
     rate = models.JSONField(null=True, help_text='{"count": 100, "seconds": 60}')
     rate_per_organization = models.JSONField(null=True)
+    rate_per_key = models.JSONField(null=True)
     max_attempts = models.PositiveIntegerField(default=MAX_ATTEMPTS)
-    retry = models.JSONField(default=dict, help_text="Backoff: initial_seconds, factor, max_seconds, jitter")
+    retry = models.JSONField(
+        default=dict, help_text="Backoff: initial_seconds, factor, max_seconds, jitter, never_on"
+    )
     lease_seconds = models.PositiveIntegerField(default=LEASE_SECONDS)
     timeout_seconds = models.PositiveIntegerField(null=True, help_text="Of one attempt")
     retention_days = models.PositiveIntegerField(
@@ -187,10 +192,11 @@ class Job(Identified):
 
 
 @walled("organization")
-class Attempt(models.Model):
+class Attempt(Identified):
     """One try at a job, from the claim to its end."""
 
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    id_prefix = "att"
+
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     organization = models.ForeignKey(
         "orgs.Organization", null=True, on_delete=models.CASCADE, related_name="+", db_index=False

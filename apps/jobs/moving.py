@@ -8,7 +8,7 @@ from apps.core import clock
 from apps.jobs import ending, lanes, leases
 from apps.jobs.firing import MENDING
 from apps.jobs.models import Job, Queue, Step
-from apps.jobs.registry import Dispatch, DispatchState, Lane, Share
+from apps.jobs.registry import Dispatch, DispatchState, KeyTurn, Lane, Share
 from apps.jobs.states import HELD, JobState, StepKind
 from apps.tenancy.models import Tenant
 from apps.tenancy.patrol import ask_for
@@ -38,7 +38,7 @@ def arrive(tenant: Tenant) -> None:
 
 def _forget(tenant: Tenant) -> None:
     with registry(savepoint=False):
-        for model in (Dispatch, Share, Lane):
+        for model in (Dispatch, KeyTurn, Share, Lane):
             model.objects.filter(schema_name=tenant.schema_name).delete()
 
 

@@ -6,7 +6,7 @@ from django.db.models import Count
 
 from apps.jobs import leases
 from apps.jobs.models import Job
-from apps.jobs.registry import Dispatch, Share
+from apps.jobs.registry import Dispatch, KeyTurn, Share
 from apps.orgs.models import Organization
 from apps.tenancy.walls import current_schema, registry
 
@@ -25,4 +25,5 @@ def forget(organization: Organization) -> None:
         gone = list(Dispatch.objects.filter(**own).values_list("id", flat=True))
     leases.drop(gone)
     with registry(savepoint=False):
-        Share.objects.filter(**own).delete()
+        for model in (Share, KeyTurn):
+            model.objects.filter(**own).delete()

@@ -20,11 +20,12 @@ from apps.jobs import leases
 from apps.jobs import serializers as forms
 from apps.jobs.enqueuing import MOST_BYTES
 from apps.jobs.errors import LeaseLost
-from apps.jobs.models import Job, Queue
+from apps.jobs.models import Attempt, Job, Queue
 from apps.jobs.running import Outcome
+from apps.jobs.settling import failure
 from apps.jobs.states import AttemptState, JobState
 from apps.jobs.turns import Lease
-from apps.jobs.working import Claimed, failure, renew
+from apps.jobs.working import Claimed, renew
 from apps.tenancy.sealing import open_sealed, seal
 from apps.tenancy.walls import whole_tenant
 
@@ -47,9 +48,10 @@ def push(job: Job, lease: Lease) -> Outcome | None:
 
 def _sent(job: Job, lease: Lease, queue: Queue) -> Reply:
     body = dumps(forms.ClaimOutput.render(Claimed(job, lease)))
-    message = f"{job.public_id}.{job.attempt}"
+    # Its number comes again after a wait, and where the job is run anew: a receiver that knows it would do nothing.
+    attempt = Attempt.objects.only("id").get(job=job, token=lease.token)
     try:
-        headers = signed_headers(signing(queue), message, body)
+        headers = signed_headers(signing(queue), attempt.public_id, body)
     except SealError as refused:
         return Reply(0, 0, code="secret_unreadable", said=str(refused))
     seconds = min(SECONDS, job.attempt_seconds or SECONDS)

@@ -144,9 +144,14 @@ def rotate_queue(
 
 @operation("queues.pause", scope="queues:write", risk=Risk.WRITE, output=forms.QueueOutput)
 def pause_queue(actor: Actor, *, queue: str) -> Queue:
-    """Hold a queue still: nobody gets a job out of it. What runs goes on, and what is enqueued waits."""
+    """Hold a queue still: nobody gets a job out of it. What runs goes on, and what is enqueued waits.
+
+    One that nobody described is described by that, with the usual rules, if it has jobs.
+    """
     require_configurer(actor)
     with walls.whole_tenant():
+        if Job.objects.unfinished().filter(queue=queue, system=False).exists():
+            Queue.objects.get_or_create(name=queue)
         row = _locked(queue, None)
         return _in_force(actor, row.apply({"paused_at": row.paused_at or clock.now()}))
 

@@ -5,6 +5,7 @@ A tenant puts its own dispatch rows here and can do nothing else; turns are kept
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Final
 from uuid import UUID
 
@@ -18,7 +19,10 @@ NOBODY: Final = UUID(int=0)
 
 
 class DispatchState(models.TextChoices):
-    """Where a dispatch row stands. One that is held waits until another job with its concurrency key ends."""
+    """Where a dispatch row stands.
+
+    One that is held waits until another job with its concurrency key ends, or until the rate of its key lets it in.
+    """
 
     SCHEDULED = "scheduled", "Scheduled"
     READY = "ready", "Ready"
@@ -31,6 +35,15 @@ class Runner(models.TextChoices):
 
     CLIENT = "client", "The product's workers"
     PLATFORM = "platform", "The platform's workers"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job waits: the tenant's schema, the queue, and the share (see NOBODY)."""
+
+    schema_name: str
+    queue: str
+    share: UUID
 
 
 @filled_by_tenants("schema_name")
@@ -142,6 +155,8 @@ class Lane(_Turn):
     burst = models.PositiveIntegerField(default=1)
     share_rate = models.FloatField(null=True)
     share_burst = models.PositiveIntegerField(default=1)
+    key_rate = models.FloatField(null=True)
+    key_burst = models.PositiveIntegerField(default=1, db_default=1)
 
     class Meta:
         db_table = '"public"."jobs_lane"'
@@ -183,3 +198,47 @@ class Share(_Turn):
 
     def __str__(self) -> str:
         return f"{self.schema_name}/{self.queue}/{self.share}"
+
+
+class KeyTurn(models.Model):
+    """What one concurrency key had of a share, where the lane has a rate for each key. No row is: nothing lately.
+
+    Whoever writes one has locked the lane, but for what forgets those whose `tat` is over.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    schema_name = models.CharField(max_length=63)
+    queue = models.CharField(max_length=60)
+    share = models.UUIDField(default=NOBODY)
+    concurrency_key = models.CharField(max_length=100)
+    tat = models.DateTimeField()
+    blocked_until = models.DateTimeField(
+        null=True, help_text="When held ones are looked at; null while none waits for the rate"
+    )
+
+    class Meta:
+        db_table = '"public"."jobs_key_turn"'
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["schema_name", "queue", "share", "concurrency_key"], name="jobs_key_turn_once"
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["blocked_until"],
+                name="jobs_key_turn_due",
+                condition=models.Q(blocked_until__isnull=False),
+            ),
+            # The same by lane, so that none has to wait until all of another one's are done.
+            models.Index(
+                fields=["schema_name", "queue", "blocked_until"],
+                name="jobs_key_turn_due_of",
+                condition=models.Q(blocked_until__isnull=False),
+            ),
+            models.Index(
+                fields=["tat"], name="jobs_key_turn_over", condition=models.Q(blocked_until__isnull=True)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.schema_name}/{self.queue}/{self.share}/{self.concurrency_key}"

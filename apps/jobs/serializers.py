@@ -29,6 +29,7 @@ _LEASE = "How long the lease is good without a heartbeat; without a word, as the
 _TOKEN = "The token of the lease, as the claim answered it."  # noqa: S105 - a sentence
 _PUSH_URL = "Its jobs are sent there, signed, instead of being claimed; empty: they are claimed."
 _RETRY = "Backoff; what it leaves out is the queue's."
+_RATE_PER_KEY = "How many with one concurrency_key are begun in what time; the others wait, and stay ready."
 
 
 class JobInput(StrictSerializer):
@@ -230,7 +231,10 @@ class JobFailInput(StrictSerializer):
 class JobAttemptOutput(Output):
     """One attempt at a job."""
 
-    number = IntegerField()
+    id = CharField(source="public_id")
+    number = IntegerField(
+        help_text="It comes again after a wait and where a job is run anew; the id does not."
+    )
     state = ChoiceField(choices=AttemptState.choices)
     worker = CharField()
     error = JSONField()
@@ -302,6 +306,7 @@ class QueueInput(StrictSerializer):
     max_in_flight_per_key = IntegerField(min_value=1, max_value=1000, default=1)
     rate = RateInput(default=None, allow_null=True, help_text="How many are begun in what time.")
     rate_per_organization = RateInput(default=None, allow_null=True)
+    rate_per_key = RateInput(default=None, allow_null=True, help_text=_RATE_PER_KEY)
     max_attempts = IntegerField(min_value=1, max_value=1000, default=MAX_ATTEMPTS)
     retry = RetryInput(default=dict, help_text=_RETRY)
     lease_seconds = IntegerField(min_value=1, max_value=_LONGEST_LEASE, default=LEASE_SECONDS)
@@ -321,6 +326,7 @@ class QueuePatch(StrictSerializer):
     max_in_flight_per_key = IntegerField(min_value=1, max_value=1000)
     rate = RateInput(allow_null=True)
     rate_per_organization = RateInput(allow_null=True)
+    rate_per_key = RateInput(allow_null=True, help_text=_RATE_PER_KEY)
     max_attempts = IntegerField(min_value=1, max_value=1000)
     retry = RetryInput()
     lease_seconds = IntegerField(min_value=1, max_value=_LONGEST_LEASE)
@@ -343,6 +349,7 @@ class QueueOutput(Output):
     max_in_flight_per_key = IntegerField()
     rate = JSONField()
     rate_per_organization = JSONField()
+    rate_per_key = JSONField()
     max_attempts = IntegerField()
     retry = JSONField()
     lease_seconds = IntegerField()

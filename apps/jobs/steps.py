@@ -17,8 +17,9 @@ from apps.jobs.errors import LeaseLost, StepTaken
 from apps.jobs.jobs import find_job
 from apps.jobs.models import Job, Step, job_id
 from apps.jobs.running import Outcome
+from apps.jobs.settling import settle
 from apps.jobs.states import AttemptState, JobState, StepKind
-from apps.jobs.working import settle, token_of
+from apps.jobs.working import Late, refusing_late, require_time, token_of
 
 #: One that nobody meant to end, but that would keep its job for ever.
 _LONGEST_WAIT = timedelta(days=365)
@@ -38,17 +39,20 @@ def list_steps(actor: Actor, *, job_id: UUID) -> Any:
     risk=Risk.WRITE,
     input=forms.JobStepInput,
     output=forms.JobStepOutput,
+    prepare=refusing_late,
     records_itself=True,
     untold=_UNTOLD,
 )
-def save_step(actor: Actor, *, job_id: UUID, name: str, lease_token: str, result: Any = None) -> Step:
+def save_step(
+    actor: Actor, *, job_id: UUID, name: str, lease_token: str, prepared: Late, result: Any = None
+) -> Step:
     """Remember what a step came to. The first answer counts: a step that is done is answered as it is.
 
     A worker asks for the steps of a job that it claims, and skips what is done: two calls resume a workflow.
     """
     require_small("result", result)
     _require_short(name)
-    job = held(actor, job_id, lease_token)
+    job = _held(actor, job_id, lease_token, prepared)
     made, _ = Step.objects.get_or_create(
         job=job,
         name=name,
@@ -70,6 +74,7 @@ def save_step(actor: Actor, *, job_id: UUID, name: str, lease_token: str, result
     risk=Risk.WRITE,
     input=forms.JobWaitInput,
     output=forms.JobWaitOutput,
+    prepare=refusing_late,
     records_itself=True,
     untold=_UNTOLD,
 )
@@ -79,6 +84,7 @@ def wait(
     job_id: UUID,
     lease_token: str,
     name: str,
+    prepared: Late,
     seconds: float | None = None,
     until: datetime | None = None,
     event: dict[str, str] | None = None,
@@ -88,7 +94,7 @@ def wait(
     When it has come, the job is ready again, and this very call answers the step as done: for an event with what it
     said, or with null when the time came first.
     """
-    job = held(actor, job_id, lease_token)
+    job = _held(actor, job_id, lease_token, prepared)
     step = Step.objects.filter(job=job, name=name).first()
     if step is not None and step.kind == StepKind.RESULT:
         raise StepTaken(f"{name} is a step of the kind {step.kind}. {StepTaken.advice}")
@@ -102,9 +108,10 @@ def wait(
     return {"waiting": True, "step": step}
 
 
-def held(actor: Actor, pk: UUID, lease_token: str) -> Job:
-    """The job, locked, for whoever holds its lease. Raises NotFound and LeaseLost."""
+def _held(actor: Actor, pk: UUID, lease_token: str, late: Late) -> Job:
+    """The job, locked, for whoever holds its lease. Raises NotFound, and LeaseLost, also once its deadline has come."""
     found = find_job(actor, pk)
+    require_time(found, late)
     if not leases.hold(found.pk, token_of(lease_token)):
         raise LeaseLost(f"{job_id(found)} is {found.shown_state}. {LeaseLost.advice}")
     return Job.objects.light().select_for_update(of=("self",)).get(pk=pk)

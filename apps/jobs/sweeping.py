@@ -8,36 +8,41 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
 
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 
 from apps.core import clock
 from apps.core.actor import TenantRef
 from apps.core.clock import NOW_SQL
-from apps.jobs import ending, leases
-from apps.jobs.models import Attempt, Job
-from apps.jobs.registry import Dispatch, DispatchState
-from apps.jobs.states import AttemptState, JobState
-from apps.jobs.turns import UNWOKEN, Place, ring, ringing, wake
-from apps.jobs.working import failure, settle
+from apps.jobs import expiring, key_turns, leases
+from apps.jobs.claiming import LOCK_THAT_LANE
+from apps.jobs.models import Job
+from apps.jobs.registry import Dispatch, DispatchState, Place
+from apps.jobs.settling import failure, settle
+from apps.jobs.turns import UNWOKEN, alone, ring, ringing, wake
 from apps.tenancy.models import Tenant
 from apps.tenancy.walls import enter, outside, registry
 
 logger = logging.getLogger("packmule.jobs")
+P = TypeVar("P")
 #: How many at a time, how many of one tenant where many have some, and for how many seconds.
-BATCH, SLICE, SECONDS = 1000, 200, 1.0
-_IGNORED = {"type": "cancelled", "message": "Its worker went on until its lease was over."}
+BATCH, SLICE, SECONDS = 1000, key_turns.SLICE, 1.0
+#: How many leases whoever claims loses at a time.
+FEW = 50
 _LOST = {"type": "lost", "message": "The worker did not renew its lease in time."}
 #: One look a second, whatever there is and however many tenants.
 _LOOK = f"""
 select exists (select from public.jobs_dispatch where state = 'scheduled' and run_at <= {NOW_SQL}),
     exists (select from public.jobs_dispatch where state = 'leased' and leased_until < {NOW_SQL}),
     exists (select from public.jobs_dispatch where ends_at <= {NOW_SQL}),
+    exists (select from public.jobs_key_turn where blocked_until <= {NOW_SQL}),
     exists (select from public.jobs_lane where runner = 'platform' and active and not paused
             and coalesce(blocked_until <= {NOW_SQL}, true))
 """  # noqa: S608 - made of constants
@@ -51,6 +56,15 @@ with due as (
     returning d.schema_name, d.queue, d.share, d.runner
 )
 select schema_name, queue, share, runner, count(*) from ripe group by 1, 2, 3, 4
+"""  # noqa: S608 - made of constants
+#: The same for one queue, of what keeps its workers waiting.
+_LOOK_AT = f"""
+select exists (
+    select from public.jobs_dispatch
+    where state = 'leased' and schema_name = %(schema)s and queue = %(queue)s and leased_until < {NOW_SQL}
+), exists (
+    select from public.jobs_dispatch
+    where state = 'scheduled' and schema_name = %(schema)s and queue = %(queue)s and run_at <= {NOW_SQL})
 """  # noqa: S608 - made of constants
 #: The tenants in which something of a kind is due, one after the other.
 _TENANTS = f"""
@@ -110,8 +124,8 @@ def sweep() -> int:
 
     That may be so because a rate lets the next one in, which nobody tells.
     """
-    ripe, lost, over, claimable = (bool(found) for found in _asked(_LOOK)[0])
-    done = (expire() if over else 0) + (lose() if lost else 0)
+    ripe, lost, over, opening, claimable = (bool(found) for found in _asked(_LOOK)[0])
+    done = (expire() if over else 0) + (lose() if lost else 0) + (open_keys() if opening else 0)
     # Last, since jobs that were lost are due at once.
     return done + (ripen() if ripe or lost else 0) + claimable
 
@@ -127,14 +141,33 @@ def ripen() -> int:
     return done + _fairly(_tenants(_SCHEDULED), _ripen)
 
 
-def _ripen(schema_name: str | None = None) -> int:
+def _ripen(schema_name: str = "", queue: str = "") -> int:
+    """The same once: everywhere, in a tenant, or in one queue of it."""
     most = SLICE if schema_name else BATCH
-    statement = _RIPEN.format(of="and schema_name = %(schema)s" if schema_name else "")
+    of = "and schema_name = %(schema)s" if schema_name else ""
+    statement = _RIPEN.format(of=f"{of} and queue = %(queue)s" if queue else of)
+    asked = {"now": clock.held(), "schema": schema_name, "queue": queue, "most": most}
     with registry(), connection.cursor() as cursor:
-        cursor.execute(statement, {"now": clock.held(), "schema": schema_name, "most": most})
+        cursor.execute(statement, asked)
         rows = cursor.fetchall()
     wake([(Place(*row[:3]), row[3]) for row in rows for _ in range(row[4])])
     return sum(row[4] for row in rows)
+
+
+def open_keys() -> int:
+    """Let jobs go on whose concurrency key was out of its rate, and may have another now."""
+    with outside(), connection.cursor() as cursor:
+        due = key_turns.lanes_due(cursor)
+    return _fairly(due, _open_keys)
+
+
+def _open_keys(lane: tuple[str, str]) -> int:
+    schema_name, queue = lane
+    with registry(), connection.cursor() as cursor:
+        cursor.execute(LOCK_THAT_LANE, {"schema": schema_name, "queue": queue, "alone": alone()})
+        opened = key_turns.open_due(cursor, schema_name, queue)
+    wake(opened.ready)
+    return opened.looked
 
 
 def lose() -> int:
@@ -143,16 +176,28 @@ def lose() -> int:
 
 
 def _lose_in(rows: list[Dispatch]) -> None:
-    tokens = {row.pk: row.token for row in rows}
-    jobs = Job.objects.light().filter(pk__in=tokens)
-    outcomes = [
-        failure(job, token, dict(_LOST), attempt=AttemptState.LOST)
-        for job in jobs
-        if (token := tokens[job.pk])
-    ]
+    held = {row.pk: (row.token, row.leased_until) for row in rows if row.token}
+    jobs = Job.objects.light().filter(pk__in=held)
+    outcomes = [failure(job, held[job.pk][0], dict(_LOST), lost_at=held[job.pk][1]) for job in jobs]
     settled = settle(None, outcomes)
     # Of those of which the job knows nothing the rows alone are left.
-    leases.end((pk, token) for pk, token in tokens.items() if token and pk not in settled)
+    leases.end((pk, token) for pk, (token, _) in held.items() if pk not in settled)
+
+
+def relieve(schema_name: str, queue: str) -> int:
+    """Lose the leases of one queue that ran out, and make its jobs ready whose time has come: some of each.
+
+    For whoever finds nothing to claim there, so that its workers need no sweep. Returns how much was done.
+    """
+    lapsed, due = _asked(_LOOK_AT, {"schema": schema_name, "queue": queue})[0]
+    lost = _surviving(schema_name, partial(_lose_of, queue)) if lapsed else 0
+    # Jobs that were lost are due at once.
+    return lost + (_ripen(schema_name, queue) if lost or due else 0)
+
+
+def _lose_of(queue: str, schema_name: str) -> int:
+    own = replace(_LAPSED, among=_LAPSED.among & Q(queue=queue))
+    return _worked(own, schema_name, _lose_in, FEW)
 
 
 def expire() -> int:
@@ -161,56 +206,18 @@ def expire() -> int:
 
 
 def _expire_in(rows: list[Dispatch]) -> None:
-    ids = [row.pk for row in rows]
-    locked = Job.objects.light().select_for_update(of=("self",)).filter(pk__in=ids)
-    jobs = list(locked.order_by("id"))
-    over = [job for job in jobs if not job.is_over and _ends_as(job)]
-    _end(over)
-    # Of those that are gone, or were over before their worker began them, the rows alone are left.
-    left = [job for job in jobs if not job.is_over]
-    leases.drop(set(ids) - {job.pk for job in left})
-    with registry(savepoint=False):
-        for job in left:
-            Dispatch.objects.filter(pk=job.pk).update(ends_at=ending.ends_at(job))
-
-
-def _ends_as(job: Job) -> JobState | None:
-    """How a job ends whose row says that it is time; None when it is not. Who cancelled it came first."""
-    now = clock.now()
-    if job.state == JobState.CANCELLING:
-        return JobState.CANCELLED
-    ends_at = ending.ends_at(job)
-    return JobState.EXPIRED if ends_at is not None and ends_at <= now else None
-
-
-def _end(jobs: list[Job]) -> None:
-    now = clock.now()
-    for job in jobs:
-        state = _ends_as(job)
-        missed = "deadline_at" if job.deadline_at and job.deadline_at <= now else "expires_at"
-        expired = {"type": "expired", "message": f"Its {missed} has passed."}
-        job.error = dict(_IGNORED) if state == JobState.CANCELLED else expired
-        job.state, job.finished_at, job.lease_token, job.worker = str(state), now, None, ""
-    if not jobs:
-        return
-    Job.objects.bulk_update(jobs, ["state", "finished_at", "lease_token", "worker", "error"])
-    for ended in (AttemptState.CANCELLED, AttemptState.EXPIRED):
-        ids = [job.pk for job in jobs if job.state == ended.value]
-        running = Attempt.objects.filter(job__in=ids, state=AttemptState.RUNNING)
-        said = {"error": dict(_IGNORED)} if ended == AttemptState.CANCELLED else {}
-        running.update(state=ended, ended_at=now, **said)
-    ending.announce(None, jobs)
-    ending.release_dependents(None, jobs)
+    expiring.end_due([row.pk for row in rows])
 
 
 def repair() -> int:
     """Wake what sleeps although there is something in it, and release what is held back by nothing any more.
 
-    Both happen when a process ends between a commit and what it does after it.
+    Both happen when a process ends between a commit and what it does after it. Turns of keys that say nothing any more
+    are forgotten as well.
     """
     asleep = [(Place(*row[:3]), row[3]) for row in _asked(_ASLEEP)]
     wake(asleep)
-    return len(asleep) + leases.release_stuck() + _rung()
+    return len(asleep) + leases.release_stuck() + key_turns.forget() + _rung()
 
 
 def _rung() -> int:
@@ -222,9 +229,9 @@ def _rung() -> int:
     return waiting
 
 
-def _asked(statement: str) -> list[Any]:
+def _asked(statement: str, names: Mapping[str, Any] | None = None) -> list[Any]:
     with outside(), connection.cursor() as cursor:
-        cursor.execute(statement, {"now": clock.held()})
+        cursor.execute(statement, {"now": clock.held(), **(names or {})})
         return list(cursor.fetchall())
 
 
@@ -241,40 +248,42 @@ def _each_tenant(due: _Due, work: Callable[[list[Dispatch]], None]) -> int:
     return _fairly(schemas, lambda schema_name: _worked(due, schema_name, work))
 
 
-def _fairly(schemas: list[str], work: Callable[[str], int]) -> int:
-    """Do a slice of `work` in each tenant, round after round while there is more, for some time at most.
+def _fairly(places: list[P], work: Callable[[P], int]) -> int:
+    """Do a slice of `work` in each tenant, or lane, round after round while there is more, for some time at most.
 
     The order is another one each time: where the time is over, none comes last again and again.
     """
     ends, done = time.monotonic() + SECONDS, 0
-    while schemas:
-        random.shuffle(schemas)
+    while places:
+        random.shuffle(places)
         busy = []
-        for schema_name in schemas:
+        for place in places:
             if time.monotonic() > ends:
                 return done
-            count = _surviving(schema_name, work)
+            count = _surviving(place, work)
             done += count
             if count == SLICE:
-                busy.append(schema_name)
-        schemas = busy
+                busy.append(place)
+        places = busy
     return done
 
 
-def _surviving(schema_name: str, work: Callable[[str], int]) -> int:
+def _surviving(place: P, work: Callable[[P], int]) -> int:
     try:
-        return work(schema_name)
+        return work(place)
     except Exception:
-        # The next tenant has its turn; this one again at the next sweep.
-        logger.exception("%s: not swept", schema_name)
+        # The next one has its turn; this one again at the next sweep.
+        logger.exception("%s: not swept", place)
         return 0
 
 
-def _worked(due: _Due, schema_name: str, work: Callable[[list[Dispatch]], None]) -> int:
+def _worked(
+    due: _Due, schema_name: str, work: Callable[[list[Dispatch]], None], most: int | None = None
+) -> int:
     with transaction.atomic():
         with registry(savepoint=False):
             own = _chosen(due).filter(schema_name=schema_name).select_for_update(skip_locked=True)
-            rows = list(own[:SLICE])
+            rows = list(own[: most or SLICE])
         with _inside(schema_name) as tenant:
             if tenant is None:
                 _drop(rows)
@@ -284,8 +293,9 @@ def _worked(due: _Due, schema_name: str, work: Callable[[list[Dispatch]], None])
 
 
 def _chosen(due: _Due) -> QuerySet[Dispatch]:
-    """Rows that are due, those that have been for longest first."""
-    return Dispatch.objects.filter(due.among, **{f"{due.column}__lte": clock.now()}).order_by(due.column)
+    """Rows that are due by the database's clock, those that have been for longest first."""
+    now = clock.held() or Now()
+    return Dispatch.objects.filter(due.among, **{f"{due.column}__lte": now}).order_by(due.column)
 
 
 @contextmanager

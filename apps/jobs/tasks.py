@@ -17,12 +17,12 @@ from django.db.models import Q
 
 from apps.apikeys.standing import NoLonger, acting_again, standing_of
 from apps.core import clock
-from apps.core.actor import Actor, Call, Edge, OrganizationRef, PrincipalKind, TenantRef, system_actor
+from apps.core.actor import Actor, Call, Edge, OrganizationRef, TenantRef, system_actor
 from apps.core.ids import uuid7
 from apps.core.problems import Problem
 from apps.jobs import ending, leases, turns
-from apps.jobs.actors import snapshot_of
-from apps.jobs.ending import dispatch_of, share_by
+from apps.jobs.actors import is_platforms, snapshot_of
+from apps.jobs.ending import dispatch_of, mend_by, share_by
 from apps.jobs.inserting import insert
 from apps.jobs.models import Job
 from apps.jobs.states import JobState
@@ -77,7 +77,8 @@ class Task:
 
     `most_at_once` are in flight in one tenant. Jobs of a queue have turns by organization, or by what `share` makes of
     a payload, of which `most_per_share` are in flight; None is no limit. `outgoing` ones wait for receivers of the
-    tenant's choice.
+    tenant's choice. Where one dies that could not say so, its attempts being used up or lost, the patrol's duty
+    `mended_by` is done soon.
     """
 
     kind: str
@@ -90,6 +91,7 @@ class Task:
     most_at_once: int | None = None
     most_per_share: int | None = None
     outgoing: bool = False
+    mended_by: str = ""
 
     def enqueue(
         self,
@@ -134,7 +136,7 @@ class Task:
                 retry=dict(self.retry) or None,
                 timeout_seconds=self.timeout_seconds,
                 system=True,
-                enqueued_by=snapshot_of(actor) if actor else None,
+                enqueued_by=snapshot_of(actor),
                 standing=standing,
                 request_id=actor.call.request_id if actor else "",
                 created_at=clock.now(),
@@ -164,6 +166,8 @@ def task(kind: str, *, queue: str, **rules: Any) -> Callable[[Callable[[Run], An
         made = _tasks[kind] = Task(kind, queue, function, **rules)
         if made.share is not None:
             share_by(kind, made.share)
+        if made.mended_by:
+            mend_by(kind, made.mended_by)
         if made.outgoing or made.most_at_once is not None or made.most_per_share is not None:
             most, of_share = made.most_at_once, made.most_per_share
             turns.limit(queue, most=most, most_of_share=of_share, outgoing=made.outgoing)
@@ -201,14 +205,10 @@ def actor_of(job: Job, tenant: TenantRef) -> Actor:
     Raises NeverAgain when nobody acts in that name any more, and NotNow when they may not for now.
     """
     call = Call(request_id=job.request_id, edge=Edge.WORKER)
-    actor = system_actor(tenant, call) if _is_platforms(job) else _again(job, tenant, call)
+    actor = system_actor(tenant, call) if is_platforms(job.enqueued_by) else _again(job, tenant, call)
     if actor.organization is not None or job.organization_id is None:
         return actor
     return replace(actor, organization=OrganizationRef(job.organization_id, ""))
-
-
-def _is_platforms(job: Job) -> bool:
-    return job.enqueued_by is None or job.enqueued_by["kind"] == PrincipalKind.SYSTEM.value
 
 
 def _again(job: Job, tenant: TenantRef, call: Call) -> Actor:

@@ -8,10 +8,10 @@ missed. Locks are taken in one order: lane, share, dispatch rows.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +19,12 @@ from django.conf import settings
 from django.db import connection
 
 from apps.core import clock
-from apps.core.clock import NOW_SQL
 from apps.core.ids import uuid7
+from apps.jobs import key_turns
 from apps.jobs.claiming import (
     ALONE_IN_TENANT,
     CLAIM_ANY,
+    CLAIM_KEYED,
     CLAIM_LOCKED,
     CLAIM_THAT,
     LANE_LEASED,
@@ -32,7 +33,7 @@ from apps.jobs.claiming import (
     SHARE_LEASED,
     SOFT,
 )
-from apps.jobs.registry import NOBODY, Runner
+from apps.jobs.registry import NOBODY, Place, Runner
 from apps.tenancy.walls import outside, registry, registry_statement
 
 #: Told when something was woken; whoever listens looks again.
@@ -40,17 +41,11 @@ CHANNEL = "packmule_jobs"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a job waits: the tenant's schema, the queue, and the share (see registry.NOBODY)."""
-
-    schema_name: str
-    queue: str
-    share: UUID
-
-
-@dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on one job until a time, unless it is renewed."""
+    """The right to work on one job until a time, unless it is renewed.
+
+    From `ends_at` on, the job may be over: see expiring.
+    """
 
     job_id: UUID
     token: UUID
@@ -58,6 +53,7 @@ class Lease:
     place: Place
     lane_id: UUID
     outgoing: bool = False
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +76,9 @@ def register_ringer(ringer: Callable[[int], None]) -> None:
         _ringers.append(ringer)
 
 
-#: A share that sleeps begins again where the others are: time that it did not use it cannot use up later.
+#: Shares that sleep begin again where the others are, and those that wake together at the same: time that they did not
+#: use they cannot use up later. One of them is told of in a lane that is awake, too: a worker of the product may be
+#: bound to that organization.
 _WAKE = f"""
 with lane as (
     update public.jobs_lane l set active = true, virtual_time = greatest(l.virtual_time, coalesce((
@@ -91,22 +89,26 @@ with lane as (
     where l.schema_name = %(schema)s and l.queue = %(queue)s
       and (not l.active or (l.share_rate is not null and l.blocked_until is not null))
     returning l.runner
+), asleep as materialized (
+    select s.id from public.jobs_share s
+    where s.schema_name = %(schema)s and s.queue = %(queue)s and s.share = any(%(shares)s) and not s.active
+      and (select count(*) from lane) >= 0
+    order by s.share for no key update
 ), share as (
     update public.jobs_share s set active = true, virtual_time = greatest(s.virtual_time, coalesce((
         select min(o.virtual_time) from public.jobs_share o
-        where o.schema_name = s.schema_name and o.queue = s.queue and o.active), 0))
-    where s.schema_name = %(schema)s and s.queue = %(queue)s and s.share = %(share)s and not s.active
-      and (select count(*) from lane) >= 0
+        where o.schema_name = %(schema)s and o.queue = %(queue)s and o.active), (
+        select max(o.virtual_time) from public.jobs_share o where o.id in (select id from asleep))))
+    from asleep a where s.id = a.id
     returning 1
 )
-select (
-        select pg_notify(%(channel)s, l.runner || ' ' || %(schema)s || ' ' || %(queue)s) is null
-        from public.jobs_lane l where l.schema_name = %(schema)s and l.queue = %(queue)s
-        and (exists (select from lane) or (%(room)s and l.outgoing))),
-    (select count(*) from share),
-    exists (select from public.jobs_share
-            where schema_name = %(schema)s and queue = %(queue)s and share = %(share)s),
-    (select runner from public.jobs_lane where schema_name = %(schema)s and queue = %(queue)s), (select {SOFT})
+select l.runner, (
+        select count(*) from public.jobs_share
+        where schema_name = %(schema)s and queue = %(queue)s and share = any(%(shares)s)),
+    case when exists (select from lane) or (l.runner = 'client' and exists (select from share))
+            or (%(room)s and l.outgoing)
+        then pg_notify(%(channel)s, l.runner || ' ' || %(schema)s || ' ' || %(queue)s) end, (select {SOFT})
+from public.jobs_lane l where l.schema_name = %(schema)s and l.queue = %(queue)s
 """  # noqa: S608 - made of constants
 _FOUND_LANE = """
 insert into public.jobs_lane (id, schema_name, queue, runner, active, virtual_time, paused, weight, lease_seconds,
@@ -115,9 +117,9 @@ values (%(lane)s, %(schema)s, %(queue)s, %(runner)s, false, 0, false, 1, 60, %(m
     %(outgoing)s)
 on conflict (schema_name, queue) do nothing
 """
-_FOUND_SHARE = """
+_FOUND_SHARES = """
 insert into public.jobs_share (id, schema_name, queue, share, active, virtual_time)
-values (%(id)s, %(schema)s, %(queue)s, %(share)s, false, 0)
+select x.id, %(schema)s, %(queue)s, x.share, false, 0 from unnest(%(ids)s::uuid[], %(shares)s) x(id, share)
 on conflict (schema_name, queue, share) do nothing
 """
 #: A lane `l` or share `s` that sleeps, or is none, and may have more in flight.
@@ -142,14 +144,6 @@ left join public.jobs_share s on s.schema_name = %(schema)s and s.queue = %(queu
 where {UNWOKEN} and (%(share)s::uuid is null or w.share = %(share)s)
 limit 1
 """  # noqa: S608 - made of constants
-#: Whether a claim from one queue may find something. It locks and writes nothing.
-_PROMISING = f"""
-select exists (
-    select from public.jobs_lane l join public.jobs_share s using (schema_name, queue)
-    where l.schema_name = %(schema)s and l.queue = %(queue)s and l.active and not l.paused and s.active
-      and (%(share)s::uuid is null or s.share = %(share)s)
-      and coalesce(greatest(l.blocked_until, s.blocked_until) <= {NOW_SQL}, true))
-"""  # noqa: S608 - made of constants
 _LOCK_SHARE = "select 1 from public.jobs_share where id = %(share)s for no key update"
 _SETTLE_SHARE = f"""
 update public.jobs_share s set active = exists (
@@ -171,8 +165,8 @@ where l.id = %(lane)s
 """  # noqa: S608 - made of constants
 
 
-#: Looks of one claim that goes from share to share, and seconds between two thorough ones of whoever waits.
-_LOOKS, _THOROUGH = 10, 2.0
+#: Looks of one claim that goes from share to share.
+_LOOKS = 10
 #: As many as there are.
 ANY = 1_000_000
 _NO_LIMITS: dict[str, Any] = {"most": None, "most_of_share": None, "outgoing": False}
@@ -225,32 +219,6 @@ def _from_shares(asked: dict[str, Any], limit: int) -> list[Lease]:
     return found
 
 
-class Search:
-    """What whoever waits for jobs calls again and again: it claims, or sees with one light statement that it need not.
-
-    Every two seconds it looks thoroughly, in case that nobody woke what is there.
-    """
-
-    def __init__(self, wish: Wish, limit: int) -> None:
-        self._wish, self._limit = wish, limit
-        self._thorough = 0.0
-
-    def __call__(self) -> list[Lease]:
-        """Jobs, or none this time."""
-        now = time.monotonic()
-        if now < self._thorough and not _promising(self._wish):
-            return []
-        self._thorough = now + _THOROUGH
-        return claim_from(self._wish, self._limit)
-
-
-def _promising(wish: Wish) -> bool:
-    asked = {"schema": wish.schema_name, "queue": wish.queue, "share": wish.share, "now": clock.held()}
-    with outside(), connection.cursor() as cursor:
-        cursor.execute(_PROMISING, asked)
-        return bool(cursor.fetchone()[0])
-
-
 def _roused(asked: dict[str, Any]) -> bool:
     """Wake what sleeps although there is something in it: whoever enqueued it ended before it could do so."""
     with outside(), connection.cursor() as cursor:
@@ -258,7 +226,7 @@ def _roused(asked: dict[str, Any]) -> bool:
         row = cursor.fetchone()
     if row is None:
         return False
-    _wake(Place(asked["schema"], asked["queue"], row[0]), row[1])
+    _wake(asked["schema"], asked["queue"], [row[0]], row[1])
     return True
 
 
@@ -287,13 +255,18 @@ def _claim_counting(lane: UUID, asked: dict[str, Any]) -> list[Any]:
     """Claim from a lane in which something is counted; see claiming. Nobody else claims from it meanwhile."""
     with registry(), connection.cursor() as cursor:
         cursor.execute(LOCK_LANE, asked | {"lane": lane})
-        outgoing, schema_name, _ = cursor.fetchone() or (False, "", None)
+        outgoing, schema_name, queue, keyed, _ = cursor.fetchone() or (False, "", "", False, None)
         if outgoing:
             cursor.execute(ALONE_IN_TENANT, {"schema": schema_name})
-        cursor.execute(CLAIM_LOCKED, asked | {"lane": lane})
+        opened = key_turns.open_due(cursor, schema_name, queue) if keyed else None
+        cursor.execute(CLAIM_KEYED if keyed else CLAIM_LOCKED, asked | {"lane": lane})
         rows = list(cursor.fetchall())
+        if keyed:
+            key_turns.charge(cursor, [row[5] for row in rows if row[5] is not None])
         if rows and rows[0][8]:
             _set_aside(cursor, rows[0][3])
+    if opened:
+        wake(opened.ready)
     return rows
 
 
@@ -303,8 +276,8 @@ def _set_aside(cursor: Any, share: UUID) -> None:
 
 
 def _lease(row: Sequence[Any]) -> Lease:
-    lane_id, schema_name, queue, _, share, job_id, token, until, _, _, outgoing = row
-    return Lease(job_id, token, until, Place(schema_name, queue, share), lane_id, outgoing)
+    lane_id, schema_name, queue, _, share, job_id, token, until, _, _, outgoing, ends_at = row
+    return Lease(job_id, token, until, Place(schema_name, queue, share), lane_id, outgoing, ends_at)
 
 
 def _settled(lane: UUID, share: UUID | None) -> bool:
@@ -347,10 +320,24 @@ def wake(places: Sequence[tuple[Place, str]], *, room: bool = False) -> None:
     """Say that there is something to claim in `places`, one for each job, with its Runner. Call it after the commit.
 
     `room` says that something ended there: its tenant may have more on its way to receivers, from whatever queue.
+    It is one statement for each lane, however many shares of it there are.
     """
+    found_for = dict(places)
+    lanes: dict[tuple[str, str], list[Place]] = {}
+    for place in sorted(found_for, key=attrgetter("schema_name", "queue", "share")):
+        lanes.setdefault((place.schema_name, place.queue), []).append(place)
     # Whether the platform runs a queue may have changed since the rows were made: the lane says it.
-    runners = {place: _wake(place, runner, room) for place, runner in dict.fromkeys(places)}
-    ring(sum(runners[place] == Runner.PLATFORM for place, _ in places))
+    runners = {
+        lane: _wake(*lane, [place.share for place in together], found_for[together[0]], room)
+        for lane, together in lanes.items()
+    }
+    ring(sum(runners[place.schema_name, place.queue] == Runner.PLATFORM for place, _ in places))
+
+
+def tell(schema_name: str, queue: str, runner: str) -> None:
+    """Have whoever listens look at that lane again: at once, or when the transaction that stands is committed."""
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_notify(%s, %s)", [CHANNEL, f"{runner} {schema_name} {queue}"])
 
 
 def ringing() -> bool:
@@ -365,18 +352,21 @@ def ring(times: int) -> None:
             ringer(times)
 
 
-def _wake(place: Place, runner: str, room: bool = False) -> str:
-    """Wake one place, which is founded for `runner` where there is none; returns who takes jobs out of it."""
+def _wake(schema_name: str, queue: str, shares: list[UUID], runner: str, room: bool = False) -> str:
+    """Wake shares of one lane, founded for `runner` where there is none; returns who takes jobs out of it.
+
+    `shares` are in order, so that two who wake the same ones wait for each other in one direction.
+    """
     names = {
-        "schema": place.schema_name, "queue": place.queue, "share": place.share, "room": room, "alone": alone(),
-        "runner": Runner(runner).value, "channel": CHANNEL, "lane": uuid7(), "id": uuid7(),
-        **_limits.get(place.queue, _NO_LIMITS),
+        "schema": schema_name, "queue": queue, "shares": shares, "room": room, "alone": alone(),
+        "runner": Runner(runner).value, "channel": CHANNEL, "lane": uuid7(), "ids": [uuid7() for _ in shares],
+        **_limits.get(queue, _NO_LIMITS),
     }  # fmt: skip
     with registry_statement(), connection.cursor() as cursor:
         cursor.execute(_WAKE, names)
-        _, _, there, found, _ = cursor.fetchone() or (None, 0, False, None, None)
-        if not there:
+        found, there = (cursor.fetchone() or (None, 0))[:2]
+        if there < len(shares):
             cursor.execute(_FOUND_LANE, names)
-            cursor.execute(_FOUND_SHARE, names)
+            cursor.execute(_FOUND_SHARES, names)
             cursor.execute(_WAKE, names)
     return str(found or runner)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from django.db import transaction
@@ -16,18 +16,22 @@ from apps.core.actor import Actor
 from apps.core.ids import decode, encode
 from apps.core.models import not_found
 from apps.core.operations import Risk, operation
-from apps.jobs import backoff, ending, leases, running, turns
+from apps.jobs import expiring, leases, running, turns
 from apps.jobs import serializers as forms
 from apps.jobs.enqueuing import MOST_BYTES, require_small
 from apps.jobs.errors import LeaseLost, QueuePushes
-from apps.jobs.models import LEASE_SECONDS, MAX_ATTEMPTS, Attempt, Job, Queue
+from apps.jobs.hearing import listener
+from apps.jobs.models import LEASE_SECONDS, Attempt, Job, Queue
 from apps.jobs.running import Outcome
+from apps.jobs.searching import Search
+from apps.jobs.settling import failure, settle
 from apps.jobs.states import AttemptState, JobState
+from apps.tenancy.walls import whole_tenant
 
 _PREFIX = "lse"
 _MOST_MESSAGES = 100
-#: Seconds between two looks for a job.
-_PAUSE = 0.1
+#: The jobs about which an operation is refused since their deadline has come, see refusing_late.
+Late = list[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,9 @@ def _leased(
         share=actor.organization.id if actor.organization else None,
         seconds=lease_seconds,
     )
-    search = turns.Search(wish, limit)
-    found = longpoll.await_found(search, bool, seconds=wait_seconds, pause=_PAUSE)
+    with listener.ear(wish.schema_name, queue) as ear:
+        search = Search(wish, limit, ear)
+        found = longpoll.await_found(search, bool, seconds=wait_seconds, rest=search.rest)
     unused = list(found)
     try:
         yield unused
@@ -126,15 +131,42 @@ def _within_timeout(job: Job, lease: turns.Lease) -> turns.Lease:
 def begun(held: list[turns.Lease], worker: str) -> list[Job]:
     """Begin an attempt at each of the leased jobs; a job that ended meanwhile is left out, and its lease with it.
 
-    So is one whose lease is lost by now: whoever claimed it may have stood still for longer than that.
+    So is one whose time is over, which ends, and one whose lease is lost by now: whoever claimed it may have stood
+    still for longer than that.
     """
     tokens = {lease.job_id: lease.token for lease in held}
     with transaction.atomic():
         kept = leases.hold_all(tokens.items())
         jobs = running.begin([lease for lease in held if lease.job_id in kept], worker)
         if over := kept - {job.pk for job in jobs}:
-            leases.end((job_id, tokens[job_id]) for job_id in over)
+            with whole_tenant():
+                expiring.end_due(over)
     return jobs
+
+
+@contextmanager
+def refusing_late(actor: Actor, **_: Any) -> Iterator[Late]:  # noqa: ARG001 - where operations are prepared
+    """Yields a list for jobs about which an operation is refused since their deadline has come.
+
+    They end after the operation's transaction, which takes back whatever it wrote.
+    """
+    late: Late = []
+    try:
+        yield late
+    finally:
+        if late:
+            expiring.end_now(late)
+
+
+def require_time(job: Job, late: Late) -> None:
+    """Raise LeaseLost where the deadline of a job that runs has come, and note it in `late`."""
+    if expiring.is_late(job):
+        _refuse_late(job, late)
+
+
+def _refuse_late(job: Job, late: Late) -> NoReturn:
+    late.append(job.pk)
+    raise LeaseLost(f"{encode('job', job.pk)} is expired: its deadline_at has passed. {LeaseLost.advice}")
 
 
 @operation(
@@ -143,6 +175,7 @@ def begun(held: list[turns.Lease], worker: str) -> list[Job]:
     risk=Risk.WRITE,
     input=forms.HeartbeatInput,
     output=forms.HeartbeatOutput,
+    prepare=refusing_late,
     records_itself=True,
     untold="it says nothing but that the worker is there",
 )
@@ -151,12 +184,14 @@ def heartbeat(
     *,
     job_id: UUID,
     lease_token: str,
+    prepared: Late,
     lease_seconds: int | None = None,
     progress: float | None = None,
     message: str | None = None,
 ) -> dict[str, Any]:
     """Renew a lease, and say how far the job is. The answer's `cancel` says that it is to be given up."""
     job = _found(actor, job_id)
+    require_time(job, prepared)
     token = token_of(lease_token)
     until = renew(job, token, lease_seconds or lease_of(job.queue))
     _say(job, token, progress, message)
@@ -194,16 +229,20 @@ def _seconds_left(job: Job, token: UUID) -> float:
     risk=Risk.WRITE,
     input=forms.JobCompleteInput,
     output=forms.JobOutput,
+    prepare=refusing_late,
     records_itself=True,
     untold="job.succeeded says it",
 )
-def complete_job(actor: Actor, *, job_id: UUID, lease_token: str, result: Any = None) -> Job:
-    """Say that a job is done, with its result. One that was cancelled meanwhile stays cancelled."""
+def complete_job(actor: Actor, *, job_id: UUID, lease_token: str, prepared: Late, result: Any = None) -> Job:
+    """Say that a job is done, with its result. One that was cancelled meanwhile stays cancelled.
+
+    After its deadline that is refused with `lease_lost`, and the job is expired.
+    """
     require_small("result", result)
     outcome = Outcome(
         job_id, token_of(lease_token), JobState.SUCCEEDED, AttemptState.SUCCEEDED, result=result
     )
-    return ended(actor, _found(actor, job_id), outcome)
+    return _ended(actor, _found(actor, job_id), outcome, prepared)
 
 
 @operation(
@@ -212,6 +251,7 @@ def complete_job(actor: Actor, *, job_id: UUID, lease_token: str, result: Any = 
     risk=Risk.WRITE,
     input=forms.JobFailInput,
     output=forms.JobOutput,
+    prepare=refusing_late,
     records_itself=True,
     untold="job.failed and job.dead say it",
 )
@@ -221,79 +261,26 @@ def fail_job(
     job_id: UUID,
     lease_token: str,
     error: dict[str, Any],
+    prepared: Late,
     retryable: bool = True,
     retry_after_seconds: float = 0,
 ) -> Job:
     """Say that an attempt failed. The job is tried again while attempts are left, unless it is not `retryable`."""
     require_small("error", error, MOST_BYTES // 8)
     job = _found(actor, job_id)
-    return ended(actor, job, failure(job, token_of(lease_token), error, retryable, retry_after_seconds))
+    outcome = failure(job, token_of(lease_token), error, retryable, retry_after_seconds)
+    return _ended(actor, job, outcome, prepared)
 
 
-def failure(
-    job: Job,
-    token: UUID,
-    error: dict[str, Any],
-    retryable: bool = True,
-    retry_after: float = 0,
-    attempt: AttemptState = AttemptState.FAILED,
-) -> Outcome:
-    """What follows from a failed attempt: another one at a time, or the end.
-
-    One that was lost has waited as long as its lease, so that the next is at once.
-    """
-    queue = Queue.objects.filter(name=job.queue).first()
-    policies = (job.retry, queue.retry if queue else None)
-    most = job.max_attempts or (queue.max_attempts if queue else MAX_ATTEMPTS)
-    final = not retryable or backoff.is_final(error["type"], *policies)
-    if job.state == JobState.CANCELLING or final or job.attempt >= most:
-        return Outcome(job.pk, token, JobState.DEAD, attempt, error=error)
-    if attempt == AttemptState.LOST:
-        run_at = clock.now()
-    else:
-        run_at = backoff.time_after(job.attempt, *policies, at_least=retry_after)
-    if job.deadline_at is not None and run_at >= job.deadline_at:
-        return Outcome(job.pk, token, JobState.DEAD, attempt, error=error)
-    return Outcome(job.pk, token, JobState.RETRY_WAIT, attempt, error=error, run_at=run_at)
-
-
-def ended(actor: Actor | None, job: Job, outcome: Outcome) -> Job:
-    """Write how an attempt ended. Raises LeaseLost for whoever does not hold the lease."""
+def _ended(actor: Actor, job: Job, outcome: Outcome, late: Late) -> Job:
+    """Write how an attempt ended. Raises LeaseLost for whoever does not hold the lease, or comes after the deadline."""
     held = settle(actor, [outcome])
     now = Job.objects.get(pk=job.pk)
     if not held:
         raise LeaseLost(f"{encode('job', now.pk)} is {now.shown_state}. {LeaseLost.advice}")
+    if now.state == JobState.EXPIRED:
+        _refuse_late(now, late)
     return now
-
-
-def settle(actor: Actor | None, outcomes: list[Outcome]) -> set[UUID]:
-    """Write how attempts ended, in one transaction with all that follows. Returns the jobs whose lease was held."""
-    with transaction.atomic():
-        held = _let_go(outcomes)
-        if not held:
-            return set()
-        settled = running.end([outcome for outcome in outcomes if outcome.job_id in held])
-        if settled.told:
-            ending.follow(actor, settled.told)
-        if unbegun := held - settled.states.keys():
-            ending.put_right(unbegun)
-    return set(settled.states)
-
-
-def _let_go(outcomes: list[Outcome]) -> set[UUID]:
-    """Give the dispatch rows up, or back for another attempt. A job that is being cancelled gets no other."""
-    retried = [outcome.job_id for outcome in outcomes if outcome.run_at]
-    cancelling = _cancelling(retried) if retried else set()
-    again = [(o.job_id, o.token, o.run_at) for o in outcomes if o.run_at and o.job_id not in cancelling]
-    over = [(o.job_id, o.token) for o in outcomes if not o.run_at or o.job_id in cancelling]
-    held = leases.give_back(again) if again else set()
-    return held | (leases.end(over) if over else set())
-
-
-def _cancelling(ids: list[UUID]) -> set[UUID]:
-    """Those that are being cancelled. Whoever cancels one later waits until this transaction ends."""
-    leases.lock(ids)
-    return set(Job.objects.filter(pk__in=ids, state=JobState.CANCELLING).values_list("pk", flat=True))
 
 
 def lease_of(queue: str) -> int:

@@ -21,6 +21,7 @@ from apps.core.posting import Reply, post
 from apps.core.sealing import SealError
 from apps.core.strictjson import timestamp
 from apps.core.webhook_signing import signed_headers
+from apps.events.webhooks import upkeep
 from apps.events.webhooks.models import Delivery, DeliveryState, WebhookEndpoint
 from apps.jobs.tasks import AgainLater, NeverAgain, Run, task
 from apps.tenancy.walls import whole_tenant
@@ -58,6 +59,7 @@ def _endpoint_of(payload: Mapping[str, Any]) -> UUID:
     most_per_share=PER_ENDPOINT,
     most_at_once=PER_TENANT,
     outgoing=True,
+    mended_by=upkeep.DUTY,
 )
 def deliver(run: Run) -> dict[str, Any]:
     """Send the delivery that the job names. Raises AgainLater and NeverAgain."""

@@ -20,7 +20,8 @@ from apps.tenancy.walls import whole_tenant
 def fan_out(events: Sequence[Event], ears: Sequence[Ear]) -> None:
     """Have each of `events` sent to every endpoint that hears it; needs the transaction in which they are written.
 
-    Nothing is asked where none does, and four statements are made where one does, however many there are.
+    Nothing is asked where none does. Where one does four statements are made, and one after the commit, which wakes the
+    endpoints' turns; so it is however many there are.
     """
     heard = [(ear, event) for event in events for ear in ears if ear.hears(event)]
     if not heard:

@@ -15,6 +15,8 @@ from apps.jobs.states import ENDED
 from apps.tenancy.models import Tenant
 from apps.tenancy.patrol import Rows, rows_of
 
+#: What the worker does about deliveries, by its name.
+DUTY: Final = "deliveries"
 KEPT_FOR: Final = timedelta(days=30)
 _BATCH = 5000
 

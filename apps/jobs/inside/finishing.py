@@ -16,8 +16,8 @@ from django.db import InterfaceError, OperationalError, connections
 from apps.core.actor import TenantRef
 from apps.jobs.inside.keeping import Keeper
 from apps.jobs.running import Outcome
+from apps.jobs.settling import settle
 from apps.jobs.states import AttemptState, JobState
-from apps.jobs.working import settle
 from apps.tenancy.walls import enter
 
 logger = logging.getLogger("packmule.jobs")

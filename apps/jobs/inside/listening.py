@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from threading import Event, Thread
-from typing import Any
 
 import psycopg
-from django.db import connections
 
+from apps.jobs.hearing import connected
 from apps.jobs.registry import Runner
 from apps.jobs.turns import CHANNEL
 
@@ -39,7 +38,7 @@ class Listener(Thread):
         self.join()
 
     def _listen(self) -> None:
-        with _connected() as connection:
+        with connected() as connection:
             connection.execute(f"listen {CHANNEL}")
             # What was said while nobody listened.
             self.heard.set()
@@ -47,10 +46,3 @@ class Listener(Thread):
                 for notice in connection.notifies(timeout=_LOOK):
                     if notice.payload.startswith(Runner.PLATFORM):
                         self.heard.set()
-
-
-def _connected() -> Any:
-    """A connection of its own as the bare login, which may read the registry and nothing else."""
-    params = connections["default"].get_connection_params()
-    known = ("host", "port", "dbname", "user", "password")
-    return psycopg.connect(autocommit=True, **{name: params[name] for name in known if params.get(name)})

@@ -15,9 +15,10 @@ from apps.core.posting import cleaned
 from apps.jobs import leases, pushing, turns
 from apps.jobs.models import Job
 from apps.jobs.running import Outcome
+from apps.jobs.settling import failure
 from apps.jobs.states import AttemptState, JobState
 from apps.jobs.tasks import AgainLater, NeverAgain, NotNow, Run, actor_of, find_task
-from apps.jobs.working import begun, failure
+from apps.jobs.working import begun
 from apps.tenancy.models import Tenant
 from apps.tenancy.walls import enter, outside
 

@@ -7,7 +7,7 @@ from typing import Any
 from apps.jobs import sweeping
 from apps.jobs.inside import performing
 from apps.jobs.models import Job
-from apps.jobs.working import settle
+from apps.jobs.settling import settle
 from apps.tenancy.walls import enter
 from tests.client import Answer, Api
 from tests.world import Space

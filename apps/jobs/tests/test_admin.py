@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,12 +11,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.console.handoff.tests.support import Browser, environment_of, text_of
+from apps.core import clock
 from apps.jobs import admin_figures, admin_overview
 from apps.jobs.admin_words import MOST_CHARACTERS, document, span
-from apps.jobs.models import Job
+from apps.jobs.models import Job, Queue
+from apps.jobs.registry import NOBODY, Dispatch, KeyTurn
 from apps.jobs.tests.crowd import Crowd
 from apps.jobs.tests.workers import clockwork
-from apps.tenancy.walls import enter
+from apps.tenancy.walls import enter, registry
 from tests.world import World
 
 JOBS = "/admin/jobs/job/"
@@ -319,6 +322,33 @@ def test_who_is_being_served(visit: Visit) -> None:
     assert served.count("<tr>") == 4
     assert served.count("Next</span>") == 1
     assert "The tenant itself" in served
+
+
+def test_keys_that_have_used_up_their_rate(visit: Visit) -> None:
+    own: dict[str, Any] = {"schema_name": visit.world.acorn.ref.schema_name, "queue": "menus"}
+    north = visit.world.acorn.parties["north"].uuid
+    until = clock.now() + timedelta(minutes=7)
+    with enter(visit.world.acorn.ref):
+        Queue.objects.filter(name="menus").update(rate_per_key={"count": 2, "seconds": 60})
+    with registry():
+        for share, key in ((NOBODY, "room 9"), (north, "room 12")):
+            KeyTurn.objects.create(share=share, concurrency_key=key, tat=until, blocked_until=until, **own)
+        KeyTurn.objects.create(concurrency_key="room 30", tat=clock.now(), **own)
+        for _ in range(3):
+            Dispatch.objects.create(
+                share=north, concurrency_key="room 12", state="held", runner="client", **own
+            )
+    page = visit.see("/admin/jobs/queue/{menus}/change/")
+    assert "2 in 1 min with each key" in page
+    waiting = part(page, "Keys that have used up their rate")
+    assert waiting.count("<tr>") == 3
+    assert "room 9" in waiting
+    assert "room 30" not in waiting
+    visit.within("north")
+    waiting = part(visit.see("/admin/jobs/queue/{menus}/change/"), "Keys that have used up their rate")
+    assert "room 12" in waiting
+    assert "room 9" not in waiting
+    assert "<td>3</td>" in waiting.replace("\n", "")
 
 
 def test_a_schedule_is_run_paused_and_resumed(visit: Visit) -> None:

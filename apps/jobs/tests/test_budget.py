@@ -38,7 +38,7 @@ def test_enqueuing_is_two_inserts(me: Api) -> None:
     found = statements(lambda: make(me))
     assert len([sql for sql in found if sql.lstrip().lower().startswith('insert into "jobs_job"')]) == 1
     assert len(touching(found, "jobs_dispatch")) == 1
-    # The queue's rules, the two inserts, and whether somebody waits for the event.
+    # The queue's rules, the two inserts, and the event, whose statement asks whether somebody waits for it, too.
     assert len(touching(found, "jobs_")) == 4, found
 
 

@@ -158,6 +158,16 @@ def test_a_paused_queue_gives_nothing_until_it_goes_on(world: World, api: Api) -
     assert len(claim(me, limit=9)) == 2
 
 
+def test_a_queue_that_nobody_described_can_be_paused_while_it_has_jobs(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    assert me.post("/v1/queues/menus/pause").status == 404, "no such queue, and no job in one"
+    make(me)
+    assert me.post("/v1/queues/menus/pause")["paused"] is True
+    assert claim(me) == []
+    assert me.post("/v1/queues/menus/resume")["paused"] is False
+    assert len(claim(me)) == 1
+
+
 def test_a_queue_that_is_described_anew_comes_after_nobody_and_before_nobody(world: World, api: Api) -> None:
     """Among the platform's lanes, one that is new or slept begins where the others are."""
     me = api.using(world.acorn.root_key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apps.core.ids import decode
-from apps.jobs.registry import Dispatch, Lane, Share
+from apps.jobs.registry import Dispatch, KeyTurn, Lane, Share
 from apps.jobs.tests.workers import claim, clockwork, describe, later, make, rows, state, states, take
 from apps.orgs.models import Organization
 from apps.tenancy.models import Tenant
@@ -64,6 +64,19 @@ def test_what_a_tenant_left_here_before_does_not_stand_in_its_way(world: World, 
         tenant = Tenant.objects.get(pk=world.acorn.ref.id)
     contents.arrived(tenant)
     assert take(me).id == job
+
+
+def test_nor_does_what_its_keys_had_here(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    describe(me, rate_per_key={"count": 1, "seconds": 3600}, max_in_flight_per_key=9)
+    first, second = (make(me, concurrency_key="k") for _ in range(2))
+    assert (take(me).id, claim(me)) == (first, [])
+    with outside():
+        tenant = Tenant.objects.get(pk=world.acorn.ref.id)
+    contents.arrived(tenant)
+    assert take(me).id == second
+    with outside():
+        assert KeyTurn.objects.filter(schema_name=world.acorn.ref.schema_name).count() == 1
 
 
 def test_jobs_with_the_ids_of_another_tenants_are_refused(world: World, api: Api) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -54,6 +54,16 @@ def job(me: Api, shown: str) -> Any:
     return me.get(f"/v1/jobs/{shown}").body
 
 
+def attempts(me: Api, shown: str) -> list[str]:
+    """The ids of the attempts at a job, the first one first."""
+    return [one["id"] for one in reversed(me.get(f"/v1/jobs/{shown}/attempts")["data"])]
+
+
+def sent_as(receiver: Receiver) -> list[str]:
+    """By which ids the receiver knows what came."""
+    return [asked.headers["webhook-id"] for asked in receiver.got]
+
+
 def test_a_job_is_sent_signed_and_its_answer_is_the_result(
     world: World, api: Api, root: Api, receiver: Receiver
 ) -> None:
@@ -66,7 +76,7 @@ def test_a_job_is_sent_signed_and_its_answer_is_the_result(
     assert (body["job"]["id"], body["job"]["payload"], body["job"]["attempt"]) == (shown, {"photo": 1}, 1)
     assert body["job"]["state"] == "running"
     assert body["lease"]["token"].startswith("lse_")
-    assert receiver.got[0].headers["webhook-id"] == f"{shown}.1"
+    assert sent_as(receiver) == attempts(root, shown)
     assert (job(root, shown)["state"], job(root, shown)["result"]) == ("succeeded", {"dishes": 3})
     assert root.post("/v1/queues/menus/claims", {}).code == "queue_pushes"
 
@@ -99,7 +109,48 @@ def test_a_receiver_that_said_202_and_is_silent_gets_the_job_again(
     frozen.move(timedelta(seconds=2))
     work()
     assert [body["job"]["attempt"] for body in receiver.events] == [1, 2]
-    assert [asked.headers["webhook-id"] for asked in receiver.got] == [f"{shown}.1", f"{shown}.2"]
+    assert sent_as(receiver) == attempts(root, shown)
+
+
+def redriven(root: Api, shown: str) -> None:
+    assert root.post(f"/v1/jobs/{shown}/retry").status == 200
+
+
+def redriven_with_others(root: Api, _shown: str) -> None:
+    assert root.post("/v1/jobs/redrive", {"queue": "menus"})["redriven"] == 1
+
+
+@pytest.mark.parametrize("again", [redriven, redriven_with_others])
+def test_a_receiver_that_remembers_what_it_saw_works_on_a_job_that_is_run_anew(
+    root: Api, receiver: Receiver, again: Callable[[Api, str], None]
+) -> None:
+    pushed(root, receiver)
+    receiver.page = answer(b"", "410 Gone")
+    shown = enqueued(root)
+    work()
+    again(root, shown)
+    receiver.page = answer(b"")
+    work()
+    assert job(root, shown)["state"] == "succeeded"
+    assert [body["job"]["attempt"] for body in receiver.events] == [1, 1]
+    assert sent_as(receiver) == attempts(root, shown)
+    assert len(set(sent_as(receiver))) == 2
+
+
+def test_a_job_that_waited_is_sent_as_something_new(
+    root: Api, receiver: Receiver, frozen: FrozenClock
+) -> None:
+    pushed(root, receiver)
+    receiver.page = answer(b"", "202 Accepted")
+    shown = enqueued(root)
+    work()
+    lease = {"lease_token": receiver.events[0]["lease"]["token"]}
+    assert root.post(f"/v1/jobs/{shown}/wait", {**lease, "name": "nap", "seconds": 5}).status == 200
+    frozen.move(timedelta(seconds=6))
+    work()
+    assert [body["job"]["attempt"] for body in receiver.events] == [1, 1]
+    assert sent_as(receiver) == attempts(root, shown)
+    assert len(set(sent_as(receiver))) == 2
 
 
 @pytest.mark.parametrize(

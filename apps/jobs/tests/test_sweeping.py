@@ -14,7 +14,7 @@ from apps.core.ids import decode
 from apps.core.strictjson import timestamp
 from apps.jobs import sweeping, turns, working
 from apps.jobs.inside import performing
-from apps.jobs.registry import NOBODY, Dispatch
+from apps.jobs.registry import NOBODY, Dispatch, Place
 from apps.jobs.tests.workers import (
     claim,
     clockwork,
@@ -192,7 +192,7 @@ def test_jobs_of_a_tenant_that_is_gone_go(world: World, api: Api) -> None:
     job = make(api.using(world.acorn.root_key))
     with registry():
         Dispatch.objects.filter(pk=decode(job, "job")).update(schema_name="t_gone", queue="packmule.gone")
-    turns.wake([(turns.Place("t_gone", "packmule.gone", NOBODY), "platform")])
+    turns.wake([(Place("t_gone", "packmule.gone", NOBODY), "platform")])
     for _ in range(3):
         performing.take(5, "worker")
     with outside():

@@ -102,6 +102,17 @@ def test_it_is_done_as_whoever_enqueued_it(
     assert (entry["actor"]["id"], entry["edge"]) == (north.service, "worker")
 
 
+def test_nobody_stands_behind_a_job_without_an_actor(world: World, acts: Task, seen: list[Any]) -> None:
+    with enter(world.acorn.ref), transaction.atomic():
+        nobodys, platforms = acts.enqueue(None, {}), acts.enqueue(None, {})
+        Job.objects.filter(pk=nobodys.pk).update(enqueued_by=None)
+    work()
+    assert [actor.is_system for actor, _ in seen] == [True], "the platform's alone"
+    assert ended(world, platforms).state == "succeeded"
+    left = ended(world, nobodys)
+    assert (left.state, left.enqueued_by) == ("dead", None)
+
+
 def test_an_agent_is_an_agent_and_stands_in_the_trail_with_its_chain(
     root: Api, north: Party, acts: Task, seen: list[tuple[Actor, str]]
 ) -> None:

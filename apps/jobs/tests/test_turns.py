@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +13,24 @@ from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 from apps.core import clock
 from apps.core.ids import uuid7
 from apps.jobs import claiming, leases, sweeping, turns
-from apps.jobs.inside.listening import _connected
+from apps.jobs.hearing import Ear, listener
 from apps.jobs.registry import NOBODY, Dispatch, Lane, Share
-from apps.jobs.tests.workers import claim, clockwork, describe, later, make, rows, take
+from apps.jobs.searching import Search
+from apps.jobs.tests.workers import (
+    claim,
+    clockwork,
+    describe,
+    forget,
+    lane,
+    later,
+    listening,
+    make,
+    rows,
+    take,
+)
 from apps.tenancy.walls import enter, outside, registry
 from tests.client import Api
-from tests.scratch import Scratch, scratch_tenant
+from tests.scratch import scratch_tenant
 from tests.world import Space, World
 
 
@@ -29,11 +39,6 @@ def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Do what comes after the commit at once: a test's transaction has none."""
     if "committing" not in request.fixturenames:
         monkeypatch.setattr("django.db.transaction.on_commit", lambda work, **_: work())
-
-
-def lane(space: Space, queue: str = "menus") -> Lane:
-    with outside():
-        return Lane.objects.get(schema_name=space.ref.schema_name, queue=queue)
 
 
 def sends(me: Api, *queues: str, **rules: Any) -> None:
@@ -105,20 +110,6 @@ def test_idle_workers_hear_that_a_tenant_may_send_more(committing: World, settin
         leases.end([(held.job_id, held.token)])
         assert any(said.startswith("platform") for said in heard())
         forget(scratch)
-
-
-@contextmanager
-def listening() -> Iterator[Callable[[], list[str]]]:
-    """Yields what tells what was said since it was called last."""
-    with _connected() as ear:
-        ear.execute(f"listen {turns.CHANNEL}")
-        yield lambda: [notice.payload for notice in ear.notifies(timeout=0.5)]
-
-
-def forget(scratch: Scratch) -> None:
-    with registry():
-        for model in (Dispatch, Lane, Share):
-            model.objects.filter(schema_name=scratch.ref.schema_name).delete()
 
 
 def test_many_of_one_key_are_set_aside_at_once(world: World, api: Api) -> None:
@@ -272,7 +263,7 @@ def test_whoever_waits_looks_lightly_in_between(
     make(me)
     take(me)
     monkeypatch.setattr("time.monotonic", lambda: moment[0])
-    search = turns.Search(turns.Wish(world.acorn.ref.schema_name, "menus"), 1)
+    search = Search(turns.Wish(world.acorn.ref.schema_name, "menus"), 1, Ear(listener))
     assert search() == []
     with CaptureQueriesContext(connection) as seen:
         for _ in range(15):
@@ -284,5 +275,5 @@ def test_whoever_waits_looks_lightly_in_between(
 
 
 def test_the_driver_keeps_what_it_read_in_the_claim() -> None:
-    for statement in (claiming.CLAIM_ANY, claiming.CLAIM_THAT, claiming.CLAIM_LOCKED):
+    for statement in (claiming.CLAIM_ANY, claiming.CLAIM_THAT, claiming.CLAIM_LOCKED, claiming.CLAIM_KEYED):
         assert len(statement) <= MAX_CACHED_STATEMENT_LENGTH

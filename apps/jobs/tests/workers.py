@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -10,11 +10,13 @@ from typing import Any
 from apps.core import clock
 from apps.core.clock import FrozenClock
 from apps.core.ids import decode
-from apps.jobs import sweeping
+from apps.jobs import sweeping, turns
+from apps.jobs.hearing import connected
 from apps.jobs.models import Job
-from apps.jobs.registry import Dispatch
-from apps.tenancy.walls import enter, outside
+from apps.jobs.registry import Dispatch, Lane, Share
+from apps.tenancy.walls import enter, outside, registry
 from tests.client import Answer, Api
+from tests.scratch import Scratch
 from tests.world import Space
 
 
@@ -103,3 +105,24 @@ def later(held: FrozenClock, seconds: float) -> None:
     """Move on, and have the sweep do what is due."""
     held.move(timedelta(seconds=seconds))
     sweeping.sweep()
+
+
+def lane(space: Space, queue: str = "menus") -> Lane:
+    """What the registry knows of a queue."""
+    with outside():
+        return Lane.objects.get(schema_name=space.ref.schema_name, queue=queue)
+
+
+@contextmanager
+def listening() -> Iterator[Callable[[], list[str]]]:
+    """Yields what tells what was said since it was called last."""
+    with connected() as ear:
+        ear.execute(f"listen {turns.CHANNEL}")
+        yield lambda: [notice.payload for notice in ear.notifies(timeout=0.5)]
+
+
+def forget(scratch: Scratch) -> None:
+    """Take away what the registry knows of its queues and jobs."""
+    with registry():
+        for model in (Dispatch, Lane, Share):
+            model.objects.filter(schema_name=scratch.ref.schema_name).delete()

@@ -25,7 +25,9 @@ class NoAddress(ServiceUnavailable):
     """Files lie on this machine, and nothing says where the server answers that takes and hands out their bytes."""
 
     code, title, retryable = "no_address", "Nobody serves the files here", False
-    advice = "Start `manage.py up` on it, or where another server runs, set PACKMULE_PUBLIC_URL to its address."
+    advice = (
+        "Start `manage.py up` on it, or where another server runs, set PACKMULE_PUBLIC_URL to its address."
+    )
 
 
 class StoreBusy(ServiceUnavailable):

@@ -20,7 +20,10 @@ from apps.events.webhooks.models import Delivery, DeliveryState, WebhookEndpoint
 from apps.events.webhooks.tests.test_sending import agent, subscribe
 from apps.jobs.inside import performing
 from apps.jobs.models import Job
-from apps.tenancy.walls import enter
+from apps.jobs.sweeping import sweep
+from apps.tenancy.models import Errand
+from apps.tenancy.patrol import Patrol
+from apps.tenancy.walls import enter, outside
 from tests.client import Answer, Api
 from tests.receiving import Receiver, work
 from tests.refusals import check_refusal
@@ -72,6 +75,7 @@ def test_it_is_tried_again_for_three_days_and_then_given_up(
     assert timedelta(days=3) < clock.now() - begin < timedelta(days=4)
     delivery = only_delivery(root, made)
     assert (delivery["state"], delivery["attempt"], delivery["next_at"]) == ("failed", 10, None)
+    assert errands() == [], "it said so itself"
     last = delivery["attempts"][-1]
     assert (last["error"]["code"], last["response"]["body"]) == ("status_500", "no soup today")
     frozen.move(timedelta(days=1))
@@ -370,6 +374,32 @@ def test_a_delivery_whose_job_ended_without_it_has_failed_and_old_ones_go(
         frozen.move(upkeep.KEPT_FOR + timedelta(seconds=1))
         assert upkeep.look_after() == 1
     assert root.get(f"/v1/webhook-endpoints/{made['id']}/deliveries")["data"] == []
+
+
+def test_a_delivery_whose_last_attempt_is_lost_has_failed_within_seconds(
+    world: World,
+    root: Api,
+    receiver: Receiver,
+    frozen: FrozenClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subscribe(root, receiver, "agent.*")
+    agent(root)
+    with enter(world.acorn.ref):
+        Job.objects.filter(kind="webhooks.deliver").update(max_attempts=1)
+    monkeypatch.setattr(performing, "perform", lambda _: None)
+    assert (work(), receiver.got) == (1, [])
+    frozen.move(timedelta(minutes=2))
+    sweep()
+    assert errands() == [upkeep.DUTY]
+    Patrol().step()
+    with enter(world.acorn.ref):
+        assert Delivery.objects.get().state == DeliveryState.FAILED
+
+
+def errands() -> list[str]:
+    with outside():
+        return list(Errand.objects.values_list("duty", flat=True))
 
 
 def test_a_secret_that_opens_no_more_is_said_and_mended_by_a_rotation(

@@ -207,6 +207,33 @@ def test_many_events_for_many_endpoints_are_few_statements(
     assert len(told) <= 6
 
 
+@pytest.mark.parametrize("endpoints", [1, 30])
+def test_what_follows_the_commit_is_one_statement_for_any_number_of_endpoints(
+    world: World,
+    root: Api,
+    receiver: Receiver,
+    django_capture_on_commit_callbacks: Any,
+    endpoints: int,
+) -> None:
+    for number in range(endpoints):
+        subscribe(root, receiver, "thing.*", path=f"/{number}")
+
+    def told() -> list[str]:
+        with (
+            enter(world.acorn.ref),
+            CaptureQueriesContext(connection) as queries,
+            django_capture_on_commit_callbacks(execute=True),
+        ):
+            log.append([_event("thing.made", None) for _ in range(3)])
+        return [one["sql"] for one in queries if re.search("events_|jobs_", one["sql"])]
+
+    told()  # Founds the endpoints' turns.
+    found = told()
+    assert sum("jobs_lane" in sql for sql in found) == 1, found
+    # The events, the four of their deliveries, and the wake.
+    assert len(found) == 6, found
+
+
 def _event(kind: str, organization: Any) -> Event:
     return log.make(None, kind, None, organization, {})
 

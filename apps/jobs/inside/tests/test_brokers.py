@@ -15,7 +15,7 @@ from apps.jobs.inside.tests.test_worker import await_end, declared, left_clean, 
 from apps.jobs.sweeping import repair
 from apps.jobs.tasks import Run, Task
 from apps.tenancy.walls import enter
-from tests.standins.brokers import missing, serving
+from tests.standins.brokers import require_broker, serving
 from tests.world import World
 
 pytestmark = pytest.mark.slow
@@ -25,8 +25,7 @@ __all__ = ["declared", "left_clean"]
 @pytest.fixture(params=["rabbitmq", "redis"], scope="module")
 def server(request: pytest.FixtureRequest) -> Iterator[str]:
     """A real server, by its URL."""
-    if why := missing(request.param):
-        pytest.skip(why)
+    require_broker(request.param)
     with serving(request.param) as url:
         yield url
 
