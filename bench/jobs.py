@@ -145,9 +145,11 @@ def _await_none() -> None:
 
 
 def _install() -> dict[str, int]:
+    from apps.storage.beginning import begin
     from apps.tenancy.installation import install
 
     install()
+    begin()
     _make_tenants(2)
     return {"tenants": len(_tenants())}
 
