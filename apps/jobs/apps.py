@@ -13,9 +13,20 @@ class JobsConfig(AppConfig):
         from django.conf import settings
 
         from apps.apikeys.made import on_ended
-        from apps.jobs import ending, firing, forgetting, moving, organizations, releasing, streaming, tasks
+        from apps.jobs import (
+            ending,
+            firing,
+            forgetting,
+            key_turns,
+            moving,
+            organizations,
+            releasing,
+            streaming,
+            tasks,
+        )
         from apps.jobs.turns import register_ringer
         from apps.orgs import hooks
+        from apps.tenancy.maintenance import register_chore
         from apps.tenancy.patrol import register_duty
         from apps.tenancy.streaming.sources import register_source
 
@@ -25,6 +36,7 @@ class JobsConfig(AppConfig):
         on_ended(tasks.end_those_through)
         register_duty(firing.MENDING, work=firing.mend, due=firing.overdue)
         register_duty("old jobs", work=forgetting.forget_old, due=forgetting.due)
+        register_chore("turns of keys", every=key_turns.FORGOTTEN_EVERY, work=key_turns.forget)
         hooks.register_blocker(organizations.names_of_jobs)
         hooks.before_deletion(organizations.forget)
         moving.register()

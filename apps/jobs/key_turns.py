@@ -20,8 +20,9 @@ from apps.jobs.claiming import BY_KEY_RATE, IN_FLIGHT
 from apps.jobs.registry import Place
 from apps.tenancy.walls import registry
 
-#: How many keys are looked at in one statement, and how many turns are forgotten in one.
-SLICE, BATCH = 200, 1000
+#: How many keys are looked at in one statement, and how many turns are forgotten in one, so many times each minute.
+SLICE, BATCH, _BATCHES = 200, 1000, 20
+FORGOTTEN_EVERY = 60.0
 #: A turn after whose jobs some are left that wait is looked at again, even where the next one may begin at once.
 _CHARGE: Final = f"""
 with begun as (
@@ -120,6 +121,11 @@ def forget() -> int:
 
     A claim that reads one meanwhile makes it anew.
     """
-    with registry(), connection.cursor() as cursor:
-        cursor.execute(_FORGET, {"now": clock.held()})
-        return int(cursor.rowcount)
+    forgotten = 0
+    for _ in range(_BATCHES):
+        with registry(), connection.cursor() as cursor:
+            cursor.execute(_FORGET, {"now": clock.held()})
+            forgotten += cursor.rowcount
+            if cursor.rowcount < BATCH:
+                break
+    return forgotten

@@ -212,12 +212,11 @@ def _expire_in(rows: list[Dispatch]) -> None:
 def repair() -> int:
     """Wake what sleeps although there is something in it, and release what is held back by nothing any more.
 
-    Both happen when a process ends between a commit and what it does after it. Turns of keys that say nothing any more
-    are forgotten as well.
+    Both happen when a process ends between a commit and what it does after it.
     """
     asleep = [(Place(*row[:3]), row[3]) for row in _asked(_ASLEEP)]
     wake(asleep)
-    return len(asleep) + leases.release_stuck() + key_turns.forget() + _rung()
+    return len(asleep) + leases.release_stuck() + _rung()
 
 
 def _rung() -> int:

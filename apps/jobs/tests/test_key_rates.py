@@ -308,14 +308,14 @@ def test_turns_that_say_nothing_any_more_are_forgotten(world: World, api: Api) -
         for key in ("a", "b", "b", "b"):
             make(me, concurrency_key=key)
         begun(me)
-        sweeping.repair()
+        key_turns.forget()
         assert turns_of(world.acorn) == {"a": False, "b": True}
         later(now, 31)
-        sweeping.repair()
+        key_turns.forget()
         assert turns_of(world.acorn) == {"b": False}
         assert len(begun(me)) == 1
         later(now, 3600)
-        sweeping.repair()
+        key_turns.forget()
         assert turns_of(world.acorn) == {}
         make(me, concurrency_key="a"), make(me, concurrency_key="b")
         assert len(begun(me)) == 2
