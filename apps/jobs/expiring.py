@@ -18,7 +18,7 @@ from apps.jobs.models import Attempt, Job
 from apps.jobs.registry import Dispatch
 from apps.jobs.states import AttemptState, JobState
 from apps.jobs.turns import Lease
-from apps.tenancy.walls import registry, whole_tenant
+from apps.tenancy.walls import current_schema, registry, whole_tenant
 
 _IGNORED: Final = {"type": "cancelled", "message": "Its worker went on until its lease was over."}
 
@@ -56,9 +56,10 @@ def end_due(ids: Collection[UUID]) -> set[UUID]:
     _end([job for job in jobs if not job.is_over and _ends_as(job)])
     left = [job for job in jobs if not job.is_over]
     leases.drop(set(ids) - {job.pk for job in left})
+    own = Dispatch.objects.filter(schema_name=current_schema())
     with registry(savepoint=False):
         for job in left:
-            Dispatch.objects.filter(pk=job.pk).update(ends_at=ending.ends_at(job))
+            own.filter(pk=job.pk).update(ends_at=ending.ends_at(job))
     return {job.pk for job in left}
 
 

@@ -143,7 +143,10 @@ def is_own(connection: psycopg.Connection[Any]) -> bool:
 
 
 def connected() -> psycopg.Connection[Any]:
-    """A connection of its own as the bare login, which may read the registry and nothing else."""
+    """A connection of its own as the bare login, which may read the registry and nothing else.
+
+    It is made as all others, TLS included, but for `options`: they end a session that idles.
+    """
     params = connections["default"].get_connection_params()
-    known = ("host", "port", "dbname", "user", "password")
+    known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()} - {"options"}
     return psycopg.connect(autocommit=True, **{name: params[name] for name in known if params.get(name)})

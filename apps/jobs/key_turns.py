@@ -44,21 +44,27 @@ from timed c
 on conflict (schema_name, queue, share, concurrency_key)
 do update set tat = excluded.tat, blocked_until = excluded.blocked_until
 """  # noqa: S608 - made of constants
+#: A turn all of whose jobs somebody else has locked at this moment stays due.
 _OPEN: Final = f"""
 with clock as (select {NOW_SQL}), due as materialized (
-    select t.id, t.schema_name, t.queue, t.share, t.concurrency_key,
+    select t.id, t.schema_name, t.queue, t.share, t.concurrency_key, t.blocked_until,
         least({BY_KEY_RATE}, l.key_max_in_flight - {IN_FLIGHT.format(key="t.concurrency_key", turn="t")}) as free
     from public.jobs_lane l join public.jobs_key_turn t using (schema_name, queue)
     where l.schema_name = %(schema)s and l.queue = %(queue)s and t.blocked_until <= (table clock)
     order by t.blocked_until limit %(most)s
-), opened as (
-    update public.jobs_key_turn t set blocked_until = null from due where t.id = due.id
 ), chosen as materialized (
-    select h.id from due, lateral (
+    select h.id, due.id as turn from due, lateral (
         select d.id from public.jobs_dispatch d
         where d.state = 'held' and d.schema_name = due.schema_name and d.queue = due.queue
           and d.share = due.share and d.concurrency_key = due.concurrency_key
         order by d.rank, d.id limit greatest(due.free, 0) for update skip locked) h
+), opened as (
+    update public.jobs_key_turn t set blocked_until = case when due.free >= 1
+        and not exists (select from chosen c where c.turn = due.id) and exists (
+            select from public.jobs_dispatch d where d.state = 'held' and d.schema_name = due.schema_name
+            and d.queue = due.queue and d.share = due.share and d.concurrency_key = due.concurrency_key
+        ) then due.blocked_until end
+    from due where t.id = due.id
 ), released as (
     update public.jobs_dispatch d set state = 'ready' from chosen c where d.id = c.id
     returning d.share, d.runner

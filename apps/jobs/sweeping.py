@@ -64,7 +64,10 @@ select exists (
     where state = 'leased' and schema_name = %(schema)s and queue = %(queue)s and leased_until < {NOW_SQL}
 ), exists (
     select from public.jobs_dispatch
-    where state = 'scheduled' and schema_name = %(schema)s and queue = %(queue)s and run_at <= {NOW_SQL})
+    where state = 'scheduled' and schema_name = %(schema)s and queue = %(queue)s and run_at <= {NOW_SQL}
+), exists (
+    select from public.jobs_key_turn
+    where schema_name = %(schema)s and queue = %(queue)s and blocked_until <= {NOW_SQL})
 """  # noqa: S608 - made of constants
 #: The tenants in which something of a kind is due, one after the other.
 _TENANTS = f"""
@@ -185,14 +188,15 @@ def _lose_in(rows: list[Dispatch]) -> None:
 
 
 def relieve(schema_name: str, queue: str) -> int:
-    """Lose the leases of one queue that ran out, and make its jobs ready whose time has come: some of each.
+    """Lose the leases of one queue that ran out, and make its jobs ready whose time or rate has come: some of each.
 
     For whoever finds nothing to claim there, so that its workers need no sweep. Returns how much was done.
     """
-    lapsed, due = _asked(_LOOK_AT, {"schema": schema_name, "queue": queue})[0]
+    lapsed, due, opening = _asked(_LOOK_AT, {"schema": schema_name, "queue": queue})[0]
     lost = _surviving(schema_name, partial(_lose_of, queue)) if lapsed else 0
+    opened = _surviving((schema_name, queue), _open_keys) if opening else 0
     # Jobs that were lost are due at once.
-    return lost + (_ripen(schema_name, queue) if lost or due else 0)
+    return lost + opened + (_ripen(schema_name, queue) if lost or due else 0)
 
 
 def _lose_of(queue: str, schema_name: str) -> int:

@@ -12,7 +12,7 @@ from apps.storage.models import Condemned, FileVersion
 from apps.storage.stores.absence import Absence
 from apps.storage.stores.errors import StoreFull, StoreUnreachable
 from apps.storage.stores.local import MARK, LocalStore
-from apps.tenancy.models import Tenant
+from apps.tenancy.models import Tenant, TenantState
 from apps.tenancy.walls import enter, outside
 
 logger = logging.getLogger("packmule.storage")
@@ -53,8 +53,10 @@ def begin_quietly() -> None:
 
 
 def _are_there_files() -> bool:
+    """Also those of a deleted tenant, which may be restored; one that is being imported has its bytes to come."""
+    kept = (TenantState.ACTIVE, TenantState.DELETED)
     with outside():
-        tenants = [tenant.ref for tenant in Tenant.objects.active().order_by("id")]
+        tenants = [tenant.ref for tenant in Tenant.objects.filter(state__in=kept).order_by("id")]
     return any(_has_files(tenant) for tenant in tenants)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import ServiceAccount
@@ -166,6 +166,21 @@ def test_where_nobody_listens_a_claim_looks_often(
     found, after = waited(me, lambda: made.append(make(Api(scratch.key))))
     assert (found, after < _SOON) == (made, True), after
     assert not listener.listens()
+
+
+def test_whoever_listens_connects_as_everybody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+    params = {
+        "host": "db",
+        "sslmode": "verify-full",
+        "connect_timeout": 3,
+        "options": "-c a=b",
+        "prepare_threshold": 3,
+    }
+    monkeypatch.setattr(connections["default"], "get_connection_params", lambda: params)
+    monkeypatch.setattr(psycopg, "connect", lambda **said: asked.update(said))
+    hearing.connected()
+    assert asked == {"host": "db", "sslmode": "verify-full", "connect_timeout": 3, "autocommit": True}
 
 
 def test_what_greets_with_another_number_is_a_pooler() -> None:

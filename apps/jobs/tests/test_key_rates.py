@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
+from threading import Event
 from typing import Any
 
 import pytest
@@ -14,13 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.core import clock
-from apps.core.ids import uuid7
+from apps.core.ids import decode, uuid7
 from apps.jobs import key_turns, leases, sweeping, turns
 from apps.jobs.registry import NOBODY, Dispatch, KeyTurn, Lane, Share
 from apps.jobs.tests.workers import Held, claim, clockwork, describe, later, make, rows, state, take
 from apps.tenancy.walls import outside, registry
 from tests.client import Api
-from tests.scratch import at_once, scratch_tenant
+from tests.scratch import Scratch, at_once, scratch_tenant
+from tests.scratch import begun as in_thread
 from tests.world import Space, World
 
 RATE: dict[str, Any] = {"count": 2, "seconds": 60}
@@ -73,6 +77,19 @@ def test_of_each_key_so_many_begin_and_then_one_by_one(world: World, api: Api) -
         for _ in range(3):
             make(me, concurrency_key="a")
         assert keys(begun(me)) == {"a": 1}, "what was not used is not saved beyond the count"
+
+
+def test_whoever_claims_lets_a_key_go_on_without_any_sweep(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    described(me, rate_per_key={"count": 1, "seconds": 60})
+    with clockwork() as now:
+        jobs = [make(me, concurrency_key="k") for _ in range(2)]
+        assert [held.id for held in begun(me)] == jobs[:1]
+        assert rows(jobs[1]) == {jobs[1]: "held"}
+        now.move(timedelta(seconds=59))
+        assert begun(me) == []
+        now.move(timedelta(seconds=1))
+        assert [held.id for held in begun(me)] == jobs[1:]
 
 
 def test_what_waits_for_its_rate_is_shown_as_ready_and_runs_when_its_owner_said(
@@ -330,6 +347,52 @@ def test_jobs_without_a_rate_of_their_keys_leave_no_turns(world: World, api: Api
     assert not [query for query in seen.captured_queries if "into public.jobs_key_turn" in query["sql"]]
 
 
+def forget_rows(scratch: Scratch) -> None:
+    """Take the tenant's rows out of the registry."""
+    with registry():
+        for model in (Dispatch, KeyTurn, Lane, Share):
+            model.objects.filter(schema_name=scratch.ref.schema_name).delete()
+
+
+@contextmanager
+def held_by_somebody(job: str) -> Iterator[None]:
+    """Another transaction holds the job's row until the end of the block."""
+    there, over = Event(), Event()
+
+    def hold() -> None:
+        with registry():
+            Dispatch.objects.select_for_update().get(pk=decode(job, "job"))
+            there.set()
+            over.wait(20)
+
+    somebody = in_thread(hold)
+    assert there.wait(20)
+    try:
+        yield
+    finally:
+        over.set()
+        somebody.join()
+
+
+@pytest.mark.slow
+def test_a_key_whose_job_somebody_holds_at_that_moment_stays_due(committing: World) -> None:
+    with scratch_tenant() as scratch:
+        me = Api(scratch.key)
+        try:
+            described(me, rate_per_key={"count": 1, "seconds": 60})
+            with clockwork() as now:
+                jobs = [make(me, concurrency_key="k") for _ in range(2)]
+                assert len(begun(me)) == 1
+                now.move(timedelta(seconds=60))
+                with held_by_somebody(jobs[1]):
+                    sweeping.open_keys()
+                    assert rows(jobs[1]) == {jobs[1]: "held"}
+                sweeping.open_keys()
+                assert rows(jobs[1]) == {jobs[1]: "ready"}
+        finally:
+            forget_rows(scratch)
+
+
 @pytest.mark.slow
 def test_of_eight_who_claim_at_once_no_more_get_one_than_the_rate_lets(committing: World) -> None:
     with scratch_tenant() as scratch:
@@ -345,9 +408,7 @@ def test_of_eight_who_claim_at_once_no_more_get_one_than_the_rate_lets(committin
                 assert sum(found) + sum(rest) == 6, (number, found, rest)
                 assert Counter(rows(*jobs).values()) == {"leased": 6, "held": 6}
         finally:
-            with registry():
-                for model in (Dispatch, KeyTurn, Lane, Share):
-                    model.objects.filter(schema_name=scratch.ref.schema_name).delete()
+            forget_rows(scratch)
 
 
 DEEDS = st.lists(

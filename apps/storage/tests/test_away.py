@@ -18,7 +18,9 @@ from apps.storage.stores.absence import Absence
 from apps.storage.stores.errors import StoreUnreachable
 from apps.storage.stores.local import MARK, LocalStore
 from apps.storage.tests.parcels import PNG, announce, content_of, make_bucket, send, uploaded
-from apps.tenancy.walls import enter
+from apps.tenancy.models import Tenant
+from apps.tenancy.provisioning import soft_delete
+from apps.tenancy.walls import enter, outside
 from tests.client import Api
 from tests.world import World
 
@@ -104,6 +106,18 @@ def test_what_is_purged_meanwhile_is_deleted_when_it_is_back(
     with clock.frozen(clock.now() + blobs.AGAIN + timedelta(seconds=1)):
         assert root.post("/v1/storage/lifecycle")["cleared"] == 1
     assert not (disk / kept).exists()
+
+
+def test_a_deleted_tenant_that_may_be_restored_has_its_files_there(
+    world: World, root: Api, mount: Mount, disk: Path
+) -> None:
+    uploaded(world.acorn, root)
+    with outside():
+        soft_delete(Tenant.objects.get(pk=world.acorn.ref.id))
+    mount.go()
+    with pytest.raises(StoreUnreachable):
+        beginning.begin()
+    assert not (disk / MARK).exists()
 
 
 def test_a_folder_is_begun_once_when_serving_begins(world: World, root: Api, disk: Path) -> None:

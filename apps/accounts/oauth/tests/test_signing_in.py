@@ -229,11 +229,11 @@ def test_what_is_no_command_line_is_wrong_usage(pauses: list[float], words: list
 
 
 def test_without_a_host_it_is_the_installation_that_runs_here(
-    installation: Outside, pauses: list[float], settings: Any, tmp_path: Any
+    installation: Outside, pauses: list[float], settings: Any
 ) -> None:
-    settings.PACKMULE_DATA_DIR, settings.PACKMULE_PUBLIC_URL = tmp_path, ""
+    settings.PACKMULE_PUBLIC_URL, settings.PACKMULE_PORT = "", None
     assert login()[0] == 64
-    (tmp_path / "lock").write_text(json.dumps({"pid": 1, "port": installation.port}))
+    settings.PACKMULE_PORT = installation.port
     assert login()[1]["address"] == installation.url("")
 
 
