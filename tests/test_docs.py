@@ -23,17 +23,22 @@ MANAGE = f'manage.py() {{ {shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 
 #: Pages that somebody types from top to bottom, one after the other: the refusals that each shows, and what is read.
 STORIES = {
     "README.md": (
-        ["401", "403"],
+        ["404", "401", "403"],
         [
-            '"tenant":"console"',
             '"slug":"trattoria"',
+            '"status":"ready"',
+            '"kind":"read_menu"',
+            '"cancel":false',
+            "told of job.succeeded about job_",
+            '"slug":"osteria"',
+            '"operation":"records.create"',
+            '"worker":"by hand"',
+            '"tenant":"console"',
             '"is_pending": true',
             '"name":"anna@example.com"',
             '"tenant":"menugen/development"',
             '"decision":"deny"',
             '"code":"console_only"',
-            '"text":"The soup was cold"',
-            "One cold soup 6.50",
         ],
     ),
     "docs/sign-in.md": (
@@ -163,7 +168,8 @@ def typed(page: str) -> str:
 @pytest.mark.slow
 def test_what_the_pages_type_works(tmp_path: Path) -> None:
     with folder() as data, running(data / "data") as installation:
-        exports = f"export URL={installation.url} KEY={installation.console_key} DATA={data / 'data'}"
+        photo = ROOT / "examples" / "menugen" / "photos" / "sample-menu.jpg"
+        exports = f"export URL={installation.url} KEY={installation.console_key} DATA={data / 'data'} PHOTO={photo}"
         readme = typed("README.md").replace(blocks(ROOT / "README.md")[0], exports + "\n")
         script = "\n".join(["set -eu", CURL, MANAGE, readme, *map(typed, list(STORIES)[1:])])
         done = subprocess.run(
