@@ -18,7 +18,7 @@ MENUGEN = examples/menugen
 # Hundreds of processes are started by the tests, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up demo test check format browser schema sweep faults slow bench lock clean
+.PHONY: help up demo test check format browser schema sweep faults slow menugen bench lock clean
 
 help:
 	@echo "make up       install and start everything (PORT=$(PORT) DATA_DIR=$(DATA_DIR)); Ctrl-C stops it"
@@ -27,6 +27,7 @@ help:
 	@echo "make slow     the slow tests          make browser  the admin in a real browser"
 	@echo "make schema   every route fuzzed      make sweep    what is tried on every route"
 	@echo "make faults   kill -9, twenty times   make bench    what it costs"
+	@echo "make menugen  more photos, read by the example"
 	@echo "make lock     pin the requirements    make format   put the code in shape"
 	@echo "make clean    remove what was installed (never the data)"
 
@@ -34,16 +35,19 @@ up: .venv/.base
 	@exec $(MANAGE) up --port "$(PORT)" --data-dir "$(DATA_DIR)"
 
 demo: .venv/.base $(MENUGEN)/.venv/.ready
-	@cd $(MENUGEN) && DATA_DIR="$(abspath $(DATA_DIR))" PHOTO="$(if $(PHOTO),$(abspath $(PHOTO)))" exec .venv/bin/python -m demo
+	@cd $(MENUGEN) && FROM="$(CURDIR)" DATA_DIR="$(DATA_DIR)" PHOTO="$(PHOTO)" exec .venv/bin/python -m demo
 
 test: .venv/.test
 	$(PYTEST) -n $(JOBS) -m "not slow and not browser and not schema and not sweep and not faults"
 
 slow: .venv/.test $(MENUGEN)/.venv/.ready
-	$(PYTEST) -n $(JOBS) -m slow
+	$(PYTEST) -n $(JOBS) -m "slow and not menugen"
 
 browser: .venv/.test $(MENUGEN)/.venv/.ready
-	$(PYTEST) -n $(JOBS) -m browser
+	$(PYTEST) -n $(JOBS) -m "browser and not menugen"
+
+menugen: .venv/.test $(MENUGEN)/.venv/.ready
+	$(PYTEST) -m menugen
 
 schema: .venv/.test
 	$(PYTEST) -n $(JOBS) -m schema

@@ -169,7 +169,9 @@ def typed(page: str) -> str:
 def test_what_the_pages_type_works(tmp_path: Path) -> None:
     with folder() as data, running(data / "data") as installation:
         photo = ROOT / "examples" / "menugen" / "photos" / "sample-menu.jpg"
-        exports = f"export URL={installation.url} KEY={installation.console_key} DATA={data / 'data'} PHOTO={photo}"
+        exports = (
+            f"export URL={installation.url} KEY={installation.console_key} DATA={data / 'data'} PHOTO={photo}"
+        )
         readme = typed("README.md").replace(blocks(ROOT / "README.md")[0], exports + "\n")
         script = "\n".join(["set -eu", CURL, MANAGE, readme, *map(typed, list(STORIES)[1:])])
         done = subprocess.run(

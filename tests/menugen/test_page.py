@@ -88,6 +88,7 @@ def test_a_photo_becomes_an_illustrated_menu(page: Page) -> None:
     assert "Risotto ai funghi porcini" in page.cards()
 
 
+@pytest.mark.menugen
 def test_a_photo_on_its_side_becomes_one_too(page: Page, tmp_path: Path) -> None:
     photo = tmp_path / "sideways.jpg"
     Image.open(SAMPLE).rotate(90, expand=True).save(photo, quality=90)

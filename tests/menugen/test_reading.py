@@ -77,7 +77,14 @@ def test_every_dish_of_the_sample_is_read(read: Read) -> None:
     assert (result.named, result.priced, result.invented, menu["turned"]) == (12, 12, 0, 0), result
 
 
-@pytest.mark.parametrize(("degrees", "turn"), [(90, 90), (180, 180), (270, 270)])
+@pytest.mark.parametrize(
+    ("degrees", "turn"),
+    [
+        (90, 90),
+        pytest.param(180, 180, marks=pytest.mark.menugen),
+        pytest.param(270, 270, marks=pytest.mark.menugen),
+    ],
+)
 def test_a_photo_that_lies_on_its_side_is_turned(
     degrees: int, turn: int, read: Read, photographer: Photographer
 ) -> None:
@@ -88,6 +95,7 @@ def test_a_photo_that_lies_on_its_side_is_turned(
     assert result.invented == 0, result
 
 
+@pytest.mark.menugen
 @pytest.mark.parametrize("degrees", [-7, 6])
 def test_a_photo_held_askew_is_read(degrees: float, read: Read, photographer: Photographer) -> None:
     menu = read(photographer.turned(degrees))
@@ -96,6 +104,7 @@ def test_a_photo_held_askew_is_read(degrees: float, read: Read, photographer: Ph
     assert result.priced >= 11, result
 
 
+@pytest.mark.menugen
 def test_a_large_photo_is_read(read: Read, photographer: Photographer) -> None:
     large = Image.open(SAMPLE).resize((5500, 7334))
     result = compare(sample(), read(photographer.stored(large, "large.jpg"))["dishes"])
@@ -103,7 +112,11 @@ def test_a_large_photo_is_read(read: Read, photographer: Photographer) -> None:
 
 
 @pytest.mark.parametrize(
-    "image", [Image.new("RGB", (900, 1200), "#f4f1ea"), Image.effect_noise((900, 1200), 40)]
+    "image",
+    [
+        Image.new("RGB", (900, 1200), "#f4f1ea"),
+        pytest.param(Image.effect_noise((900, 1200), 40), marks=pytest.mark.menugen),
+    ],
 )
 def test_a_blank_page_says_so(image: Image.Image, read: Read, photographer: Photographer) -> None:
     answer = read(photographer.stored(image, "blank.jpg"))
@@ -111,6 +124,7 @@ def test_a_blank_page_says_so(image: Image.Image, read: Read, photographer: Phot
     assert "photo" in answer["message"]
 
 
+@pytest.mark.menugen
 def test_text_that_is_no_menu_is_no_menu(read: Read, photographer: Photographer) -> None:
     heading = Image.open(SAMPLE).crop((400, 150, 1100, 330))
     answer = read(photographer.stored(heading, "heading.jpg"))
@@ -125,7 +139,12 @@ def test_what_is_no_image_ends_in_a_refusal_too(read: Read, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("number", "names", "prices"), [("01", 0.9, 0.85), ("02", 0.9, 0.85), ("03", 0.8, 0.8)]
+    ("number", "names", "prices"),
+    [
+        ("01", 0.9, 0.85),
+        pytest.param("02", 0.9, 0.85, marks=pytest.mark.menugen),
+        pytest.param("03", 0.8, 0.8, marks=pytest.mark.menugen),
+    ],
 )
 def test_other_people_s_menus(number: str, names: float, prices: float, read: Read) -> None:
     photo = OTHERS / f"menu-{number}.jpg"

@@ -86,6 +86,8 @@ _MENU: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
             ("audit_event", "Timeline", "history"),
             ("events_event", "Events", "bolt"),
             ("events_eventtype", "Event types", "category"),
+            ("events_webhookendpoint", "Webhook endpoints", "webhook"),
+            ("events_delivery", "Deliveries", "outbox"),
             ("apikeys_handoff", "Hand-offs", "door_open"),
         ),
     ),

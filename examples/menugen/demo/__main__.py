@@ -1,6 +1,8 @@
 """`make demo`: from an empty console to an illustrated menu, with a death in the middle.
 
 DATA_DIR=…  PHOTO=…  DEMO_EXIT=1  python -m demo
+
+Paths are those of the folder FROM, without it of this one.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ _SAMPLE = Path(__file__).resolve().parent.parent / "photos" / "sample-menu.jpg"
 def main() -> int:
     """Tell the story. With DEMO_EXIT=1 its end is one line of JSON; without, everything is served until Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
-    data = Path(os.environ.get("DATA_DIR", ".packmule")).resolve()
-    photo = Path(os.environ.get("PHOTO") or _SAMPLE).resolve()
+    here = Path(os.environ.get("FROM", ""))
+    data = (here / os.environ.get("DATA_DIR", ".packmule")).resolve()
+    photo = (here / (os.environ.get("PHOTO") or _SAMPLE)).resolve()
     if not photo.is_file():
         print(f"There is no photo {photo}. Name one: make demo PHOTO=path.jpg", file=sys.stderr)
         return 1

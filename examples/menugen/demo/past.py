@@ -7,32 +7,31 @@ from typing import Any
 
 from menugen.api import Api
 
+from demo.telling import WentWrong
 from demo.watching import Watch
 
 Line = tuple[str, str]
 
 
 def tell(api: Api, watch: Watch, menu: str) -> Iterator[str]:
-    """Lines to read, in the order in which things happened."""
+    """Lines to read, in the order in which things happened. Raises WentWrong where the trail says less."""
     yield f"The menu ({menu}), from its timeline:"
-    yield from _in_order(_timeline(api, menu))
+    rows = api.get(f"/v1/timeline/{menu}")["data"]
+    if not any(row["on_behalf_of"] for row in rows):
+        raise WentWrong("The trail of the menu does not say for whom the artist acted.")
+    yield from _in_order([(row["at"], f"{row['operation']} by {_who(row)}") for row in rows])
     yield "The job that read it:"
     yield from _in_order([*_events(api, watch.reader), *_attempts(watch, watch.reader)])
     failed = next((job["id"] for job in watch.jobs if _has_failed(watch, job)), None)
-    if failed is not None:
-        yield "The dish that failed at first:"
-        yield from _in_order([*_events(api, failed), *_attempts(watch, failed)])
+    if failed is None:
+        raise WentWrong("No dish failed at first, although the brush fell.")
+    yield "The dish that failed at first:"
+    yield from _in_order([*_events(api, failed), *_attempts(watch, failed)])
 
 
 def _in_order(lines: list[Line]) -> Iterator[str]:
     for at, what in sorted(lines):
         yield f"  {at[11:23]}  {what}"
-
-
-def _timeline(api: Api, thing: str) -> list[Line]:
-    return [
-        (row["at"], f"{row['operation']} by {_who(row)}") for row in api.get(f"/v1/timeline/{thing}")["data"]
-    ]
 
 
 def _events(api: Api, job: str) -> list[Line]:

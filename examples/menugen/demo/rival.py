@@ -39,5 +39,7 @@ def _refusal(attempt: Callable[[], Any]) -> str:
     try:
         answer = attempt()
     except Refused as refusal:
+        if refusal.status not in (403, 404):
+            raise WentWrong(f"Bruno was refused for another reason: {refusal}") from None
         return f"{refusal.status} {refusal.code}"
     raise WentWrong(f"Bruno was answered {answer}.")
