@@ -135,20 +135,23 @@ class Rows:
             return self._cut(
                 self._in_order(_select(self.columns, Part(self.table), rows.tests), limit + 1), limit, scope
             )
-        name = self.table.split()[-1]
-        walked = self._in_order(_select([Part(f"{name}.*")], Part(self.table), rows.tests), walk)
-        source = sql(f"({{}}) {name}{self.join}", walked)
+        walked = self._in_order(_select([Part(f"{self._name}.*")], Part(self.table), rows.tests), walk)
+        source = sql(f"({{}}) {self._name}{self.join}", walked)
         found = _select(self.columns, source, [one.test for one in self.looks])
         page = self._cut(self._in_order(found, limit + 1), limit, scope)
         return None if page.next_cursor is None and rows._are_more_than(walk) else page
 
     def page_at_once(self, *, limit: int, cursor: str | None, scope: str) -> Page[tuple[Any, ...]]:
         """The same page with the columns of the order alone, for which all rows are gone through."""
-        name = self.table.split()[-1]
         rows = self._after(cursor, scope).select(*(Part(one) for one in self.order))
         # By itself PostgreSQL would walk along the order again, as it believes that the page is full soon.
-        found = sql(f"with {name} as materialized ({{}}) select * from {name}", rows.statement)  # noqa: S608
+        found = sql(f"with {self._name} as materialized ({{}}) select * from {self._name}", rows.statement)  # noqa: S608
         return rows._cut(self._in_order(found, limit + 1), limit, scope)
+
+    @property
+    def _name(self) -> str:
+        """What the table is called in the statement."""
+        return self.table.split()[-1]
 
     def _in_order(self, statement: Part, limit: int) -> Part:
         order = ", ".join([f"{one} desc" if self.descending else one for one in self.order])

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import PurePath
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.operations import Risk, operation
-from apps.storage import deriving, stores
+from apps.storage import deriving
 from apps.storage import serializers as forms
-from apps.storage.downloads import REDIRECT_SECONDS, Link, bounded_for
+from apps.storage.downloads import REDIRECT_SECONDS, Link, bounded_for, link_to
 from apps.storage.finding import find_content, find_file, find_readable
 from apps.storage.models import Derivative, File
 from apps.storage.presets import recipe_of
@@ -73,8 +71,7 @@ def _link(actor: Actor, file_id: UUID, preset: str, version: int | None, seconds
     recipe = recipe_of(file.bucket, preset)
     made = deriving.derivative_of(find_content(file, version), preset, recipe)
     shown = Disposition(_name(file, preset, recipe.ending), made.content_type, inline=True)
-    signed = stores.store().download_url(made.blob, shown, seconds=seconds)
-    return Link(signed.method, signed.url, signed.headers, clock.now() + timedelta(seconds=seconds))
+    return link_to(made.blob, shown, seconds)
 
 
 def _name(file: File, preset: str, ending: str) -> str:

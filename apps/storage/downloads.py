@@ -80,6 +80,10 @@ def bounded_for(actor: Actor, seconds: int) -> int:
 def _link(file: File, number: int | None, disposition: str, seconds: int) -> Link:
     version = find_content(file, number)
     inline = disposition == "inline" and not is_run_by_browsers(version.content_type)
-    shown = Disposition(file.name, version.content_type, inline)
-    signed = stores.store().download_url(version.blob, shown, seconds=seconds)
+    return link_to(version.blob, Disposition(file.name, version.content_type, inline), seconds)
+
+
+def link_to(blob: str, shown: Disposition, seconds: int) -> Link:
+    """A link to the bytes of `blob` that is good for so many seconds."""
+    signed = stores.store().download_url(blob, shown, seconds=seconds)
     return Link(signed.method, signed.url, signed.headers, clock.now() + timedelta(seconds=seconds))

@@ -12,12 +12,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.menugen.boxes import PHOTOS
+from tests.menugen.demo import EXAMPLE, ROOT, SAMPLE, make_ready
 from tests.menugen.matching import compare
 
-ROOT = Path(__file__).parents[2]
-EXAMPLE = PHOTOS.parent
-SAMPLE = PHOTOS / "sample-menu.jpg"
 OTHERS = ROOT.parent / "shared" / "menus"
 
 pytestmark = pytest.mark.slow
@@ -43,10 +40,7 @@ class Photographer:
 @pytest.fixture(scope="module")
 def read() -> Iterator[Read]:
     """Read the photo at a path. One process for all of them: the models take a second to load."""
-    made = subprocess.run(
-        ["make", f"{EXAMPLE.relative_to(ROOT)}/.venv/.ready"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert made.returncode == 0, made.stderr
+    make_ready()
     command = [EXAMPLE / ".venv" / "bin" / "python", Path(__file__).with_name("child.py")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env={"PYTHONPATH": str(EXAMPLE)}, **pipes) as child:  # type: ignore[call-overload]
