@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
-from _pytest.mark.expression import Expression
 from django.conf import settings
 from django.db import connections
 from pytest_django import DjangoDbBlocker
@@ -23,6 +22,7 @@ from pytest_django import DjangoDbBlocker
 from apps.storage.stores.local import LocalStore
 from apps.tenancy.embedded import EmbeddedPostgres
 from tests.client import Api
+from tests.layers import may_hold
 from tests.prepared import URLS, Prepared, prepared, urls
 from tests.standins import s3
 from tests.standins.s3 import S3Server
@@ -57,11 +57,11 @@ def pytest_configure() -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the fuzzing alone where `-m` takes none of it: making up its cases takes longer than all other imports."""
+    """Leave alone the files in which `-m` takes nothing."""
     marks = config.getoption("markexpr")
-    if collection_path.name != "test_schemathesis.py" or not marks:
+    if not marks or not collection_path.is_file() or not collection_path.match("test_*.py"):
         return None
-    return None if Expression.compile(marks).evaluate(lambda name, /, **_: name == "schema") else True
+    return None if may_hold(collection_path, marks) else True
 
 
 def pytest_collection_finish() -> None:

@@ -186,7 +186,8 @@ def _read(version: FileVersion, mine: turns.Turn) -> tuple[Content, Scan]:
     """Read the whole content once, in chunks, and let the scanner read along."""
     content = Content()
     chunks = content.passing(turns.heard(stores.store().read(version.blob), mine.go_on))
-    scan = scanning.scan(chunks)
+    with mine.silent(scanning.longest_silence()):
+        scan = scanning.scan(chunks)
     for _ in chunks:  # what the scanner did not want to see
         continue
     if content.size != version.size:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -149,10 +149,10 @@ def _made(version: FileVersion, preset: str, recipe: Recipe) -> Derivative:
     """Make it, or have whoever makes it now do so. Who waits holds nothing meanwhile. Raises ImagesBusy."""
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
-        with _place(until), _alone(version) as alone:
+        with _place(until), _alone(version) as mine:
             found = _found(version, preset, recipe, _lies)
-            if found is None and alone:
-                found = _kept(_drawn(version, preset, recipe), version)
+            if found is None and mine is not None:
+                found = _kept(_drawn(mine, preset, recipe), version)
         if found is not None:
             return found
         time.sleep(_LOOKED_AGAIN)
@@ -172,19 +172,16 @@ def _place(until: float) -> Iterator[None]:
 
 
 @contextmanager
-def _alone(version: FileVersion) -> Iterator[bool]:
-    """Whether nobody else reads that version while the block runs; see turns.
+def _alone(version: FileVersion) -> Iterator[turns.Turn | None]:
+    """The turn to read that version while the block runs, None where somebody else has it; see turns.
 
     A turn that ends too early makes two of an image, of which the one that is written last stays.
     """
     with ExitStack() as held:
-        try:
-            held.enter_context(turns.turn(version, patience=0))
-        except UploadBusy:
-            alone = False
-        else:
-            alone = True
-        yield alone
+        mine = None
+        with suppress(UploadBusy):
+            mine = held.enter_context(turns.turn(version, patience=0))
+        yield mine
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +192,9 @@ class _Drawing:
     note: Condemned | None = None
 
 
-def _drawn(version: FileVersion, preset: str, recipe: Recipe) -> _Drawing:
+def _drawn(mine: turns.Turn, preset: str, recipe: Recipe) -> _Drawing:
     """Draw it and put it into the store, outside of any transaction. Raises ImagesBusy."""
+    version = mine.version
     row = Derivative(
         id=uuid7(),
         version=version,
@@ -207,7 +205,7 @@ def _drawn(version: FileVersion, preset: str, recipe: Recipe) -> _Drawing:
     )
     try:
         _require_image(version)
-        return _Drawing(row, _draw(row, version, recipe))
+        return _Drawing(row, _draw(row, mine, recipe))
     except refusals.Refused as refused:
         row.refusal, row.said = refused.code, refused.said[:300]
         return _Drawing(row)
@@ -239,15 +237,16 @@ def _require_image(version: FileVersion) -> None:
         raise refusals.TooLarge(f"It has {version.size} bytes; up to {MOST_BYTES} are read.")
 
 
-def _draw(made: Derivative, version: FileVersion, recipe: Recipe) -> Condemned:
+def _draw(made: Derivative, mine: turns.Turn, recipe: Recipe) -> Condemned:
     """Draw `made`; returns the note by which its bytes are deleted after a while, however this process ends."""
+    version = mine.version
     key = keys.make(current_tenant(), encode("file", version.file_id), made.public_id)
     with TemporaryDirectory(prefix="packmule-image-") as folder, disk.refusing():
         source, target = Path(folder, "source"), Path(folder, "target")
         with source.open("wb") as sink:
-            for chunk in stores.store().read(version.blob):
+            for chunk in turns.heard(stores.store().read(version.blob), mine.go_on):
                 sink.write(chunk)
-        drawn = running.draw(source, target, recipe)
+        drawn = running.draw(source, target, recipe, mine.go_on)
         note = Condemned.objects.create(blob=key, due_at=clock.now() + _OVER_BY_THEN)
         with target.open("rb") as content:
             made.size = stores.store().put(key, content)

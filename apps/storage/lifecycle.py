@@ -232,7 +232,9 @@ def _asked(version: FileVersion, judged: Judged) -> bool:
 def _verdict(mine: turns.Turn) -> Scan:
     """What the scanner says. Raises StoreUnreachable where it found a part of the content clean."""
     content, version = Content(), mine.version
-    found = scanning.ask(content.passing(turns.heard(stores.store().read(version.blob), mine.go_on)))
+    chunks = content.passing(turns.heard(stores.store().read(version.blob), mine.go_on))
+    with mine.silent(scanning.longest_silence()):
+        found = scanning.ask(chunks)
     if found == Scan.CLEAN and content.size != version.size:
         # A store that broke off looks to a scanner like one that ended.
         raise StoreUnreachable(f"Reading ended after {content.size} of {version.size} bytes.")

@@ -9,6 +9,7 @@ import logging
 import socket
 import struct
 from collections.abc import Iterator
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -26,6 +27,11 @@ _MOST_SAID = 4096
 def is_configured() -> bool:
     """True where files are scanned."""
     return bool(settings.PACKMULE_SCANNER)
+
+
+def longest_silence() -> timedelta:
+    """For how long a scanner may keep whoever asks it waiting; none where there is no scanner."""
+    return timedelta(seconds=_SECONDS if is_configured() else 0)
 
 
 def scan(chunks: Iterator[bytes]) -> Scan:

@@ -24,8 +24,8 @@ from apps.tenancy.walls import current_tenant
 _places = Places(lambda: 4)
 _PATIENCE_FOR_PLACE, _PATIENCE = 1.0, 5.0
 _LOOKED_AGAIN = 0.05
-#: For how long a turn is good without a word; longer than a scanner may think about what it was sent.
-LASTS = timedelta(seconds=90)
+#: For how long a turn is good without a word, and so for how long a process that was killed keeps others waiting.
+LASTS = timedelta(seconds=15)
 
 
 @dataclass(slots=True)

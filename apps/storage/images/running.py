@@ -7,6 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,8 @@ _ROOT = Path(__file__).resolve().parents[3]
 _KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 #: Its own limit is in seconds of a processor, of which it may get few.
 _PATIENCE = 60.0
+#: After how many seconds of drawing whoever waits says that it goes on.
+_SAID_EVERY = 2.0
 #: What the kernel sends to who uses too much memory, which an image is not to be blamed for, or an operator.
 _FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
@@ -38,34 +43,45 @@ class Drawn:
     height: int
 
 
-def draw(source: Path, target: Path, recipe: Recipe) -> Drawn:
-    """Make an image of that at `source` as `recipe` says, and write it to `target`.
+def draw(source: Path, target: Path, recipe: Recipe, goes_on: Callable[[], None] = lambda: None) -> Drawn:
+    """Make an image of that at `source` as `recipe` says, and write it to `target`; `goes_on` is called meanwhile.
 
     Raises Refused (one of REFUSALS) when nothing can be made of it, Interrupted when nothing was made this time.
     """
-    answer = _answer(source, target, recipe)
+    answer = _answer(source, target, recipe, goes_on)
     if "refused" in answer:
         raise REFUSALS[answer["refused"]](answer["said"])
     return Drawn(**answer)
 
 
-def _answer(source: Path, target: Path, recipe: Recipe) -> dict[str, Any]:
+def _answer(source: Path, target: Path, recipe: Recipe, goes_on: Callable[[], None]) -> dict[str, Any]:
     command = [*_PYTHON, *_PROGRAM, str(source), str(target), json.dumps(asdict(recipe))]
-    try:
-        ended = subprocess.run(
-            command,
-            cwd=target.parent,
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise Interrupted(f"It was not done after {_PATIENCE:.0f} seconds.") from None
-    if ended.returncode == 0:
-        return dict(json.loads(ended.stdout))
-    raise _failure(ended)
+    with subprocess.Popen(
+        command,
+        cwd=target.parent,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            answer, said = _end(process, goes_on)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode == 0:
+        return dict(json.loads(answer))
+    raise _failure(process.returncode, said)
+
+
+def _end(process: subprocess.Popen[bytes], goes_on: Callable[[], None]) -> tuple[bytes, bytes]:
+    """What it wrote until its end. Raises Interrupted when that does not come."""
+    until = time.monotonic() + _PATIENCE
+    while (left := until - time.monotonic()) > 0:
+        with suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=min(left, _SAID_EVERY))
+        goes_on()
+    raise Interrupted(f"It was not done after {_PATIENCE:.0f} seconds.")
 
 
 def _environment() -> dict[str, str]:
@@ -74,9 +90,9 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join(path)}
 
 
-def _failure(ended: subprocess.CompletedProcess[bytes]) -> Exception:
-    if -ended.returncode in _FROM_OUTSIDE:
-        return Interrupted(f"The process was ended by signal {-ended.returncode}.")
-    if ended.returncode < 0:
+def _failure(status: int, said: bytes) -> Exception:
+    if -status in _FROM_OUTSIDE:
+        return Interrupted(f"The process was ended by signal {-status}.")
+    if status < 0:
         return TooCostly("It takes more time or memory than an image may.")
-    return RuntimeError(ended.stderr.decode("utf-8", "replace")[-2000:])
+    return RuntimeError(said.decode("utf-8", "replace")[-2000:])

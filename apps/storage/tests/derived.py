@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
     seen: list[Recipe] = []
     draw = running.draw
 
-    def counting(source: Path, target: Path, recipe: Recipe) -> running.Drawn:
+    def counting(source: Path, target: Path, recipe: Recipe, goes_on: Callable[[], None]) -> running.Drawn:
         seen.append(recipe)
-        return draw(source, target, recipe)
+        return draw(source, target, recipe, goes_on)
 
     monkeypatch.setattr(running, "draw", counting)
     return seen

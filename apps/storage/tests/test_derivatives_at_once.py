@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -82,10 +82,10 @@ def drawing(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Event, Event]]:
     """Each image that is drawn says so by the first event, and waits for the second."""
     begun, goes_on, draw = Event(), Event(), running.draw
 
-    def slow(source: Path, target: Path, recipe: Recipe) -> running.Drawn:
+    def slow(source: Path, target: Path, recipe: Recipe, said: Callable[[], None]) -> running.Drawn:
         begun.set()
         assert goes_on.wait(20)
-        return draw(source, target, recipe)
+        return draw(source, target, recipe, said)
 
     monkeypatch.setattr(running, "draw", slow)
     yield begun, goes_on
@@ -159,6 +159,21 @@ def test_who_was_killed_while_drawing_keeps_others_for_a_while_only(
     assert ask().code == "images_busy"
     with clock.frozen(clock.now() + turns.LASTS + timedelta(seconds=1)):
         assert ask().status == 302
+
+
+def test_whoever_draws_for_long_keeps_the_turn(scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, draw = photo(scratch), running.draw
+
+    def slow(source: Path, target: Path, recipe: Recipe, said: Callable[[], None]) -> running.Drawn:
+        for _ in range(3):
+            moved.move(turns.LASTS * 0.6)
+            said()
+            assert turns._taken(FileVersion.objects.get()) is None
+        return draw(source, target, recipe, said)
+
+    monkeypatch.setattr(running, "draw", slow)
+    with clock.frozen(clock.now()) as moved:
+        assert Api(scratch.key).get(f"{path}/derivatives/wide").status == 302
 
 
 def test_one_tenant_never_takes_all_places(scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -262,3 +262,19 @@ def test_a_part_of_a_content_that_is_clean_says_nothing_of_the_whole(
     assert clamd.scanned[-1] == PNG[:10]
     with clock.frozen(clock.now() + 2 * LATER):
         assert root.post("/v1/storage/lifecycle")["scanned"] == 1
+
+
+def test_a_turn_lasts_while_the_scanner_thinks(
+    world: World, me: Api, clamd: Clamd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = scanning.ask
+
+    def slow(chunks: Iterator[bytes]) -> Scan:
+        moved.move(scanning.longest_silence() - timedelta(seconds=1))
+        with enter(world.acorn.ref):
+            assert turns._taken(FileVersion.objects.latest("created_at")) is None
+        return ask(chunks)
+
+    monkeypatch.setattr(scanning, "ask", slow)
+    with clock.frozen(clock.now()) as moved:
+        assert me.get(uploaded(world.acorn, me))["scan"] == "clean"

@@ -132,11 +132,14 @@ def _work(teller: Teller, processes: Processes, told: Told) -> Watch:
     _require(watch, "Not every dish could be painted")
     watch.finish()
     _require(watch, "The menu was not finished")
-    told.retries, lost = watch.mishaps()
+    failed, lost = watch.mishaps()
+    told.retries = len(failed)
     teller.say(f"{len(watch.jobs)} of {len(watch.jobs)} painted: nothing is lost, nothing is there twice")
     teller.say(
         f"{count(told.retries, 'attempt')} failed and went better the next time; {lost} died with the worker"
     )
+    for reason in failed:
+        teller.row(reason)
     return watch
 
 

@@ -80,11 +80,12 @@ class Watch:
         self.look()
         return self.count("running")
 
-    def mishaps(self) -> tuple[int, int]:
-        """How many attempts at dishes failed, and how many were lost."""
+    def mishaps(self) -> tuple[list[str], int]:
+        """What went wrong at each attempt at a dish that failed, and how many attempts were lost."""
         tried_again = [job["id"] for job in self.jobs if job["attempt"] > 1]
-        ends = [attempt["state"] for job in tried_again for attempt in self.attempts(job)]
-        return ends.count("failed"), ends.count("lost")
+        tries = [attempt for job in tried_again for attempt in self.attempts(job)]
+        failed = [str(one["error"]["message"]) for one in tries if one["state"] == "failed"]
+        return failed, sum(one["state"] == "lost" for one in tries)
 
     def attempts(self, job: str) -> list[dict[str, Any]]:
         """Who tried, the first one first."""

@@ -107,6 +107,15 @@ def test_a_machine_that_is_too_slow_blames_no_image(monkeypatch: pytest.MonkeyPa
         running.draw(tmp_path / "source", tmp_path / "target", Recipe(width=10))
 
 
+def test_who_waits_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(running, "_SAID_EVERY", 0.01)
+    source, said = tmp_path / "source", list[bool]()
+    source.write_bytes(encoded(Image.new("RGB", (60, 40))))
+    running.draw(source, tmp_path / "target", Recipe(width=10), lambda: said.append(source.exists()))
+    assert len(said) > 1
+    assert all(said)
+
+
 def test_a_mistake_of_ours_is_no_fault_of_the_image(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="FileNotFoundError"):
         running.draw(tmp_path / "nothing", tmp_path / "target", Recipe(width=10))
