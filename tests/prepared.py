@@ -1,6 +1,7 @@
-"""An installation with the world in it, made once for the code as it stands and copied for every session of tests.
+"""Installations, made once for the code as it stands and copied for the tests: one with the world in it for every
+session, and one as `up` makes it in an empty folder.
 
-Installing takes ten seconds of a processor, copying a tenth of one. It is kept in pytest's own cache for a day.
+Installing takes ten seconds of a processor, copying a tenth of one. They are kept in pytest's own cache for a day.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import os
 import pickle
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from apps.tenancy.embedded import EmbeddedPostgres
@@ -51,17 +54,31 @@ class Prepared:
 
 
 def prepared(cache: Path, build: Callable[[dict[str, str]], World]) -> Prepared:
-    """What is kept in `cache` for the code of now; `build` gets a server's URLs and makes it where there is none.
+    """What is kept in `cache` for the code of now; `build` gets a server's URLs and makes it where there is none."""
+    return Prepared(_kept(cache, lambda fresh: _make(fresh, build)))
 
-    Of several processes one makes it, and the others wait.
-    """
+
+def begin_as_installed(data: Path) -> None:
+    """Make `data`, which is not there, what `up` with nothing to say makes of an empty folder, and stops."""
+    cache = _ROOT / ".pytest_cache" / "d" / "up"
+    cache.mkdir(parents=True, exist_ok=True)
+    _copy(_kept(cache, _make_by_up) / "data", data)
+
+
+def _kept(cache: Path, make: Callable[[Path], None]) -> Path:
+    """A folder in `cache` with what `make` puts there; of several processes one makes it, and the others wait."""
     folder = cache / _fingerprint()
     with _alone(cache):
         if not folder.is_dir():
             _forget_others(cache)
-            _make(folder, build)
+            # Beside it and renamed, so that what is there is always whole.
+            fresh = folder.with_suffix(".new")
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir()
+            make(fresh)
+            fresh.rename(folder)
         os.utime(folder)
-    return Prepared(folder)
+    return folder
 
 
 def urls(server: EmbeddedPostgres) -> dict[str, str]:
@@ -92,15 +109,28 @@ def _forget_others(cache: Path) -> None:
             shutil.rmtree(found)
 
 
-def _make(folder: Path, build: Callable[[dict[str, str]], World]) -> None:
-    """Make it beside and rename it, so that what is there is always whole."""
-    fresh = folder.with_suffix(".new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
+def _make(fresh: Path, build: Callable[[dict[str, str]], World]) -> None:
     with EmbeddedPostgres.temporary() as server:
         made = build(urls(server))
         server.stop()
-        # Its files keep their owner, whom Postgres insists on.
-        subprocess.run(["/bin/cp", "-a", server.pgdata, fresh / "data"], check=True)
+        _copy(server.pgdata, fresh / "data")
     (fresh / "world").write_bytes(pickle.dumps(made))
-    fresh.rename(folder)
+
+
+def _make_by_up(fresh: Path) -> None:
+    # Postgres must be able to get into all folders above its own.
+    with TemporaryDirectory(prefix="pm-") as above:
+        Path(above).chmod(0o711)
+        line = [sys.executable, "manage.py", "up", "--json", "--port", "0", "--data-dir", f"{above}/data"]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PACKMULE_")}
+        with subprocess.Popen(line, cwd=_ROOT, env=clean, stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            said = child.stdout.readline()
+            child.terminate()
+        assert said, "up ended without saying that it is ready"
+        _copy(Path(above, "data"), fresh / "data")
+
+
+def _copy(there: Path, here: Path) -> None:
+    # Its files keep their owner, whom Postgres insists on.
+    subprocess.run(["/bin/cp", "-a", there, here], check=True)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -30,6 +28,7 @@ from apps.apikeys.keyformat import _base62
 from apps.orgs.models import Membership
 from apps.tenancy.walls import enter
 from tests.client import Answer, Api
+from tests.faults.installation import installed
 from tests.world import PASSWORD
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -279,17 +278,10 @@ def test_odd_addresses_of_the_admin_are_refused(browser: Any, path: str) -> None
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def running() -> Iterator[dict[str, Any]]:
     """What a real `up` printed."""
-    data = tmp_path_factory.mktemp("attacked")
-    line = [sys.executable, "manage.py", "up", "--json", "--data-dir", str(data), "--port", "0"]
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
-        assert child.stdout is not None
-        try:
-            yield json.loads(child.stdout.readline())
-        finally:
-            child.terminate()
-            child.wait(30)
+    with installed() as made:
+        yield made.facts
 
 
 def _answers(url: str) -> int:

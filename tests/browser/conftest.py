@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,38 +13,15 @@ import pytest
 
 from tests.browser.person import Person, chromium, require_chromium
 from tests.browser.visitor import Visitor
-
-_ROOT = Path(__file__).resolve().parents[2]
-#: What other tests of the same process may have set for themselves.
-_OURS = ("PACKMULE_DATABASE_URL", "PACKMULE_OWNER_DATABASE_URL", "PACKMULE_KEY", "PACKMULE_DATA_DIR")
+from tests.faults.installation import installed
 
 
 @pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def installation() -> Iterator[dict[str, Any]]:
     """`manage.py up` in a process of its own; yields what it prints."""
     require_chromium()
-    data = tmp_path_factory.mktemp("installation")
-    command = [
-        sys.executable,
-        str(_ROOT / "manage.py"),
-        "up",
-        "--json",
-        "--data-dir",
-        str(data),
-        "--port",
-        "0",
-    ]
-    clean = {name: value for name, value in os.environ.items() if name not in _OURS}
-    with (data / "up.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=_ROOT, env=clean)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, (data / "up.log").read_text()
-        yield json.loads(line)
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
+    with installed() as made:
+        yield made.facts
 
 
 @pytest.fixture(scope="session")

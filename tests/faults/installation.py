@@ -19,7 +19,11 @@ from typing import Any
 
 import httpx
 
+from tests.prepared import URLS, begin_as_installed
+
 ROOT = Path(__file__).resolve().parent.parent.parent
+#: What other tests of the same process may have set for themselves.
+_OURS = (*URLS, "PACKMULE_KEY", "PACKMULE_DATA_DIR")
 
 
 class Installation:
@@ -27,7 +31,8 @@ class Installation:
 
     def __init__(self, data: Path, env: Mapping[str, str] | None = None) -> None:
         self.data = data
-        self.env = {**os.environ, **(env or {})}
+        clean = {name: value for name, value in os.environ.items() if name not in _OURS}
+        self.env = {**clean, **(env or {})}
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -117,9 +122,10 @@ class Installation:
 
 @contextmanager
 def installed(env: Mapping[str, str] | None = None) -> Iterator[Installation]:
-    """A running installation, gone with its folder afterwards."""
+    """A running installation, gone with its folder afterwards; `env` is what its environment has beside ours."""
     folder = Path(tempfile.mkdtemp(prefix="pm-"))
     folder.chmod(0o711)
+    begin_as_installed(folder / "data")
     made = Installation(folder / "data", env)
     try:
         made.start()
