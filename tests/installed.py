@@ -1,12 +1,16 @@
-"""Processes of their own on the database of the tests, as `manage.py` starts them in production."""
+"""Processes of their own, as `manage.py` starts them in production: on the database of the tests, or on their own."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
+
+from bench import installation
+from tests.prepared import begin_as_installed
 
 
 def environment(postgres: Mapping[str, str], files: Path) -> dict[str, str]:
@@ -19,3 +23,12 @@ def environment(postgres: Mapping[str, str], files: Path) -> dict[str, str]:
         "PACKMULE_STORAGE_DIR": str(files),
         "PACKMULE_S3_BUCKET": "",
     }
+
+
+@contextmanager
+def running(data: Path, **environment: str) -> Iterator[installation.Installation]:
+    """`up` on `data`, which is a copy of an installation where it is not there yet; stopped afterwards."""
+    if not data.exists():
+        begin_as_installed(data)
+    with installation.running(data, **environment) as made:
+        yield made

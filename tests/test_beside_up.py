@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from bench.installation import ROOT, Installation, folder, running
+from bench.installation import ROOT, Installation, folder
+from tests.installed import running
 
 pytestmark = pytest.mark.slow
 

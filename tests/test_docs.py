@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.installation import folder, running
+from bench.installation import folder
+from tests.installed import running
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

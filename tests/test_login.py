@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import requests
 
-from bench.installation import ROOT, Installation, folder, running
+from bench.installation import ROOT, Installation, folder
+from tests.installed import running
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from bench.installation import ROOT, Installation, folder, running
+from bench import installation
+from bench.installation import ROOT, Installation, folder
+from tests.installed import running
 
 TENANT = "trattoria/development"
 PHOTO = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 1000
@@ -68,7 +70,8 @@ def test_a_tenant_moves_into_another_installation(tmp_path: Path) -> None:
         with running(first / "data") as old:
             key, file = settled(old)
             left = tenants(old, "export", TENANT, "--to", tmp_path / "left")
-        with running(second / "data") as new:
+        # This one has secrets of its own.
+        with installation.running(second / "data") as new:
             company = new.call("GET", "/v1/whoami")["organization"]["slug"]
             arrived = tenants(new, "import", tmp_path / "left", "--organization", company)
             tenants(new, "export", TENANT, "--to", tmp_path / "arrived")

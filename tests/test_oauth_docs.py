@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bench.installation import folder, running
+from bench.installation import folder
+from tests.installed import running
 from tests.test_docs import ROOT, blocks
 from tests.test_login import Person, Terminal
 

@@ -28,8 +28,9 @@ from apps.tenancy.models import Domain, Tenant
 from apps.tenancy.provisioning import soft_delete
 from apps.tenancy.streaming import tickets
 from apps.tenancy.walls import registry
-from bench.installation import folder, running
+from bench.installation import folder
 from tests.client import Api
+from tests.installed import running
 from tests.refusals import check_refusal
 from tests.scratch import Scratch, scratch_tenant
 

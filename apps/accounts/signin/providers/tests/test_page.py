@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.installation import folder, running
+from bench.installation import folder
+from tests.installed import running
 from tests.test_docs import CURL, ROOT, blocks
 
 
