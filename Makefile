@@ -61,7 +61,7 @@ faults: .venv/.test $(MENUGEN)/.venv/.ready
 check: .venv/.test
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/mypy apps config tests
+	.venv/bin/mypy apps config tests $(MENUGEN)/menugen $(MENUGEN)/demo
 	.venv/bin/lint-imports
 	$(MANAGE) makemigrations --check --dry-run
 	$(if $(wildcard apps/*/management/commands/docs.py),$(MANAGE) docs check)

@@ -50,6 +50,25 @@ def test_the_camera_s_orientation_is_applied(orientation: int, red: tuple[int, i
     assert is_red(opened(encoded(half_red("RGB"), "JPEG", exif=exif)), *red)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize(
+    "exif", [b"II*\0\xff\xff\xff\x7f", b"MM\0*\0\0\0\x08\xff\xff", b"no TIFF at all", b""]
+)
+def test_a_camera_that_writes_nonsense_beside_a_photo_spoils_nothing(exif: bytes) -> None:
+    assert is_red(opened(encoded(half_red("RGB"), "JPEG", exif=b"Exif\0\0" + exif)), 200, 20)
+
+
+@pytest.mark.parametrize("mode", ["1", "P"])
+def test_thin_lines_of_a_scan_stay_when_it_is_shrunk(mode: str) -> None:
+    scan = Image.new("L", (8000, 400), "white")
+    for x in range(1, 8000, 8):
+        scan.paste(0, (x, 0, x + 1, 400))
+    shrunk = opened(encoded(scan.convert(mode), "PNG"))
+    # One line of black in eight of white, at a quarter of the size: grey, and no line is left out.
+    columns = shrunk.convert("L").crop((100, 50, 1900, 51)).tobytes()
+    assert all(min(columns[x : x + 2]) < 250 for x in range(0, 1800, 2))
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -18,6 +18,10 @@ ROOT = Path(__file__).resolve().parents[3]
 _STOPS_WITHIN = 15
 
 
+class NotRunning(Exception):  # noqa: N818 - what is so
+    """There is no Packmule to tell a story on; says why."""
+
+
 @dataclass(frozen=True)
 class Installation:
     """A running Packmule. `started` says whether it was started for this demo."""
@@ -35,7 +39,7 @@ class Installation:
 
 @contextmanager
 def running(data: Path) -> Iterator[Installation]:
-    """A Packmule on the data directory; one that was started here is stopped afterwards. Raises SystemExit."""
+    """A Packmule on the data directory; one that was started here is stopped afterwards. Raises NotRunning."""
     there = _found(data)
     if there is not None:
         yield _named(there, started=False)
@@ -58,7 +62,7 @@ def running(data: Path) -> Iterator[Installation]:
 def _facts(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
     line = process.stdout.readline() if process.stdout else b""
     if not line:
-        raise SystemExit(f"Packmule did not start. Why stands in {log}.")
+        raise NotRunning(f"Packmule did not start. Why stands in {log}.")
     return dict(json.loads(line))
 
 
@@ -76,7 +80,7 @@ def _found(data: Path) -> dict[str, Any] | None:
 
 def _named(facts: dict[str, Any], *, started: bool) -> Installation:
     if not facts["console_key"]:
-        raise SystemExit("The first key of this installation was revoked. Choose another folder: DATA_DIR=…")
+        raise NotRunning("The first key of this installation was revoked. Choose another folder: DATA_DIR=…")
     return Installation(
         url=facts["api_url"],
         email=facts["admin_email"],

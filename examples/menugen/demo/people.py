@@ -15,8 +15,10 @@ from menugen import settings
 from menugen.api import Api
 from menugen.settings import Settings
 
+from demo.telling import WentWrong
+
 _CODE = re.compile(r"\b[A-Z]{4}-[A-Z]{4}\b")
-_MAIL_WITHIN = 20.0
+_MAIL_WITHIN, _SITE_WITHIN = 20.0, 20.0
 
 
 class Person:
@@ -24,7 +26,7 @@ class Person:
 
     def __init__(self, email: str, known: Settings, mails: Path) -> None:
         self.email, self.known, self._mails = email, known, mails
-        self.password = _password_of(email)
+        self.password = password_of(email)
         self.is_new = False
         self.api = Api(known.url, {"Packmule-Key": known.publishable_key})
         self.me: dict[str, Any] = {}
@@ -56,8 +58,8 @@ class Person:
         return dict(self.api.post("/v1/jobs", job))
 
     def _have_asked(self) -> dict[str, Any]:
-        answer = httpx.post(f"{self.known.site}/ask", headers=self.api.headers, timeout=30)
-        return dict(answer.raise_for_status().json())
+        # The web server is being started, or was a moment ago.
+        return dict(Api(self.known.site, self.api.headers, patience=_SITE_WITHIN).post("/ask"))
 
     def _sign_in(self) -> str:
         said = self._auth("login", {"email": self.email, "password": self.password})
@@ -86,10 +88,10 @@ class Person:
                 if mail.stat().st_mtime >= since - 1 and self.email in text and (code := _CODE.search(text)):
                     return code.group()
             time.sleep(0.1)
-        raise SystemExit(f"No mail with a code came for {self.email}.")
+        raise WentWrong(f"No mail with a code came for {self.email}.")
 
 
-def _password_of(email: str) -> str:
+def password_of(email: str) -> str:
     """The password that was chosen for this person, kept as a password manager would."""
     path = settings.home() / "people.json"
     known = json.loads(path.read_text()) if path.exists() else {}

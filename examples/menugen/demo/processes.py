@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from menugen import settings
 
+from demo.telling import WentWrong
+
 _HERE = Path(__file__).resolve().parent.parent
 _STOPS_WITHIN = 20
 
@@ -20,21 +22,29 @@ class Processes:
     """Those that were started, until `stop`."""
 
     def __init__(self) -> None:
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: dict[subprocess.Popen[bytes], str] = {}
+        self._log = settings.home() / "product.log"
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start `python -m …` of the product. What it complains of stands in `product.log`."""
         command = [sys.executable, "-m", *words]
-        with (settings.home() / "product.log").open("ab") as log:
+        with self._log.open("ab") as log:
             process = subprocess.Popen(command, cwd=_HERE, stderr=log, start_new_session=True)
-        self._running.append(process)
+        self._running[process] = " ".join(words)
         return process
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """SIGKILL: it says nothing more, to nobody."""
         process.kill()
         process.wait()
-        self._running.remove(process)
+        del self._running[process]
+
+    def lost(self) -> str:
+        """What is to be said of one that ended by itself; nothing while all go on."""
+        for process, name in self._running.items():
+            if process.poll() is not None:
+                return f"{name} ended with {process.returncode}. Why stands in {self._log}."
+        return ""
 
     def stop(self) -> None:
         """Ask all of them to end, and see that they do."""
@@ -67,4 +77,4 @@ def free_site(before: str = "") -> str:
             except OSError:
                 continue
             return f"http://127.0.0.1:{held.getsockname()[1]}"
-    raise SystemExit("There is no free port on this machine.")
+    raise WentWrong("There is no free port on this machine.")

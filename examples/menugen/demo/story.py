@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
@@ -14,7 +15,7 @@ from menugen.settings import Settings
 
 from demo import past, rival
 from demo.installation import Installation
-from demo.people import Person
+from demo.people import Person, password_of
 from demo.processes import Processes, free_site
 from demo.telling import Teller, WentWrong, count
 from demo.watching import Watch
@@ -27,13 +28,15 @@ _WEBHOOK_WITHIN = 30.0
 class Told:
     """What came of it."""
 
-    anna: Person
-    site: str
+    site: str = ""
     menu: str = ""
     #: Why the story ended before its end; empty where it did not.
     problem: str = ""
     seconds: float = 0.0
     kills: int = 0
+    #: How many dishes were painted, and how many in its hands, when the worker was killed.
+    painted_before: int = 0
+    held_then: int = 0
     retries: int = 0
     dishes: list[dict[str, Any]] = field(default_factory=list)
 
@@ -41,36 +44,47 @@ class Told:
         """The last line of `DEMO_EXIT=1 make demo`."""
         shown = [{name: dish[name] for name in ("name", "price", "picture")} for dish in self.dishes]
         counted = {"seconds": self.seconds, "kills": self.kills, "retries": self.retries}
-        return {"dishes": shown, **counted, **({"problem": self.problem} if self.problem else {})}
+        kill = {"painted_before_the_kill": self.painted_before, "in_hand_at_the_kill": self.held_then}
+        return {"dishes": shown, **counted, **kill, **({"problem": self.problem} if self.problem else {})}
 
 
 def tell(teller: Teller, packmule: Installation, processes: Processes, data: Path, photo: Path) -> Told:
-    """The whole story."""
-    known = _set_up(teller, packmule)
-    processes.start("menugen.web")
-    mails = data / "mail" / backend.MAILS
-    told = Told(Person(_ANNA, known, mails), known.site)
+    """The whole story, or how far it got."""
+    told = Told()
     try:
-        _arrive(teller, told.anna)
-        told.menu = _bring(teller, told.anna, photo)
-        watch = _work(teller, processes, told)
-        _hear(teller, told)
-        _look(teller, told)
-        _compare(teller, told, Person(_BRUNO, known, mails))
-        _remember(teller, told, watch)
+        _tell(teller, packmule, processes, data / "mail" / backend.MAILS, photo, told)
     except (WentWrong, Refused) as wrong:
         told.problem = str(wrong)
+    except Exception as failure:  # noqa: BLE001 - whatever it was, it is told in the same way
+        traceback.print_exc()
+        told.problem = f"{type(failure).__name__}: {failure}"
+    if told.problem:
         teller.say(told.problem)
     told.seconds = teller.seconds
     return told
 
 
+def _tell(
+    teller: Teller, packmule: Installation, processes: Processes, mails: Path, photo: Path, told: Told
+) -> None:
+    known = _set_up(teller, packmule)
+    processes.start("menugen.web")
+    told.site, anna = known.site, Person(_ANNA, known, mails)
+    _arrive(teller, anna)
+    told.menu = _bring(teller, anna, photo)
+    watch = _work(teller, processes, anna, told)
+    _hear(teller, told)
+    _look(teller, anna, told)
+    _compare(teller, told, anna, Person(_BRUNO, known, mails))
+    _remember(teller, anna, told, watch)
+
+
 def show(packmule: Installation, told: Told) -> None:
     """Say where to look."""
-    pause, anna = " " * 25, told.anna
+    pause = " " * 25
     lines = [
         f"The menu, in a browser   {told.site}/#{told.menu}",
-        f"{pause}{anna.email}   {anna.password}",
+        f"{pause}{_ANNA}   {password_of(_ANNA)}",
         f"The same in the admin    {packmule.url_of(backend.HOST)}/admin/",
         f"{pause}{packmule.email}   {packmule.password}",
         "",
@@ -115,19 +129,19 @@ def _bring(teller: Teller, anna: Person, photo: Path) -> str:
     return str(menu["id"])
 
 
-def _work(teller: Teller, processes: Processes, told: Told) -> Watch:
+def _work(teller: Teller, processes: Processes, anna: Person, told: Told) -> Watch:
     """Have the menu read and painted, and kill the worker in the middle of it."""
     teller.step("A worker reads the menu, and has its dishes painted")
-    job = told.anna.order(told.menu)
-    watch = Watch(told.anna.api, told.menu, job["id"])
+    job = anna.order(told.menu)
+    watch = Watch(anna.api, told.menu, job["id"], processes.lost)
     teller.say(f"enqueued by her own session: {job['id']}")
     first = processes.start("demo.clumsy")
     for message in watch.reading():
         teller.say(message)
     _require(watch, "The menu cannot be read")
     watch.painted(third=True)
-    _kill(teller, processes, first, watch)
-    told.kills += 1
+    _require(watch, "Not every dish could be painted")
+    _kill(teller, processes, first, watch, told)
     watch.painted()
     _require(watch, "Not every dish could be painted")
     watch.finish()
@@ -143,12 +157,14 @@ def _work(teller: Teller, processes: Processes, told: Told) -> Watch:
     return watch
 
 
-def _kill(teller: Teller, processes: Processes, worker: Popen[bytes], watch: Watch) -> None:
+def _kill(teller: Teller, processes: Processes, worker: Popen[bytes], watch: Watch, told: Told) -> None:
     """Kill a worker in the middle of its work, and start another."""
     processes.kill(worker)
-    held = count(watch.in_hand(), "dish", "dishes")
+    told.kills += 1
+    told.held_then, told.painted_before = watch.in_hand(), watch.count("succeeded")
+    held = count(told.held_then, "dish", "dishes")
     teller.step(f"kill -9 {worker.pid}: the worker dies, with {held} in its hands")
-    teller.say(f"{watch.count('succeeded')} of {len(watch.jobs)} were painted; another worker is started")
+    teller.say(f"{told.painted_before} of {len(watch.jobs)} were painted; another worker is started")
     processes.start("menugen.worker")
 
 
@@ -169,10 +185,10 @@ def _hear(teller: Teller, told: Told) -> None:
     raise WentWrong(f"No webhook about {told.menu} came within {_WEBHOOK_WITHIN:.0f} s.")
 
 
-def _look(teller: Teller, told: Told) -> None:
+def _look(teller: Teller, anna: Person, told: Told) -> None:
     """Anna looks at what her page shows: every dish, with its price and its picture."""
     teller.step("The illustrated menu")
-    api, wish = told.anna.api, {"filter": {"menu": told.menu}, "order": "place", "limit": 200}
+    api, wish = anna.api, {"filter": {"menu": told.menu}, "order": "place", "limit": 200}
     found = api.every("/v1/collections/dishes/records", **wish)
     told.dishes = [dish["data"] for dish in found]
     pictures = {dish["picture"] for dish in told.dishes}
@@ -186,14 +202,14 @@ def _look(teller: Teller, told: Told) -> None:
     teller.say(f"pictures come by signed URL, in the size of a card: {card[:52]}…")
 
 
-def _compare(teller: Teller, told: Told, bruno: Person) -> None:
+def _compare(teller: Teller, told: Told, anna: Person, bruno: Person) -> None:
     teller.step("Bruno, another customer, looks around")
     bruno.arrive()
-    for sentence in rival.sees_nothing(bruno, told.anna, told.menu, told.dishes[0]["picture"]):
+    for sentence in rival.sees_nothing(bruno, anna, told.menu, told.dishes[0]["picture"]):
         teller.say(sentence)
 
 
-def _remember(teller: Teller, told: Told, watch: Watch) -> None:
+def _remember(teller: Teller, anna: Person, told: Told, watch: Watch) -> None:
     teller.step("What happened, who did it, on whose behalf, and what came before the failure")
-    for line in past.tell(told.anna.api, watch, told.menu):
+    for line in past.tell(anna.api, watch, told.menu):
         teller.row(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from menugen.api import Api
@@ -15,10 +15,10 @@ _TOO_LONG = f"It takes longer than {_LONGEST:.0f} s."
 
 
 class Watch:
-    """Where the menu stands. `problem` says why it will not be illustrated, once that is so."""
+    """Where the menu stands. `problem` says why it will not be illustrated, once that is so: `lost` says it of us."""
 
-    def __init__(self, api: Api, menu: str, reader: str) -> None:
-        self.api, self.menu, self.reader = api, menu, reader
+    def __init__(self, api: Api, menu: str, reader: str, lost: Callable[[], str]) -> None:
+        self.api, self.menu, self.reader, self.lost = api, menu, reader, lost
         self.jobs: list[dict[str, Any]] = []
         self.problem = ""
 
@@ -30,8 +30,7 @@ class Watch:
             if job["message"] not in ("", said):
                 said = job["message"]
                 yield said
-            if time.monotonic() > until:
-                self.problem = _TOO_LONG
+            if self._is_in_vain(until):
                 return
             job = self.api.get(f"/v1/jobs/{self.reader}", wait_seconds=5)
         self._note([job])
@@ -46,7 +45,7 @@ class Watch:
     def painted(self, *, third: bool = False) -> None:
         """Wait until all dishes are painted, or a third of them, one of them in vain."""
         until = time.monotonic() + _LONGEST
-        while time.monotonic() < until and not self.problem:
+        while not self._is_in_vain(until):
             self.look()
             done = self.count("succeeded")
             if done == len(self.jobs):
@@ -54,7 +53,6 @@ class Watch:
             if third and done >= len(self.jobs) // 3 and any(job["error"] for job in self.jobs):
                 return
             time.sleep(_PAUSE)
-        self.problem = self.problem or _TOO_LONG
 
     def finish(self) -> None:
         """Wait for the job that says that the menu is illustrated."""
@@ -65,11 +63,16 @@ class Watch:
     def _until_over(self, job: dict[str, Any]) -> dict[str, Any]:
         until = time.monotonic() + _LONGEST
         while job["state"] not in _OVER:
-            if time.monotonic() > until:
-                self.problem = _TOO_LONG
+            if self._is_in_vain(until):
                 break
             job = self.api.get(f"/v1/jobs/{job['id']}", wait_seconds=5)
         return job
+
+    def _is_in_vain(self, until: float) -> bool:
+        """Whether waiting makes no sense any more; `problem` says why."""
+        too_long = _TOO_LONG if time.monotonic() > until else ""
+        self.problem = self.problem or self.lost() or too_long
+        return bool(self.problem)
 
     def count(self, state: str) -> int:
         """How many dishes' jobs are in a state."""

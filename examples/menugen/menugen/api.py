@@ -70,9 +70,10 @@ class Api:
         """Replace what is there."""
         return self._json("PUT", path, json=body)
 
-    def patch(self, path: str, body: Any) -> Any:
-        """Change what is there."""
-        return self._json("PATCH", path, json=body)
+    def patch(self, path: str, body: Any, *, version: int | None = None) -> Any:
+        """Change what is there; with a `version`, that one alone: what changed meanwhile is Refused with 412."""
+        headers = {} if version is None else {"If-Match": f'"v{version}"'}
+        return self._json("PATCH", path, json=body, headers=headers)
 
     def delete(self, path: str) -> None:
         """End what is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from menugen.api import Api, Refused
@@ -75,6 +76,8 @@ ON_BEHALF = ["records:read", "records:write", "files:read", "files:write", "jobs
 _WORKER = [*ON_BEHALF, "jobs:work", "jobs:read"]
 _ASKING = ["delegations:request"]
 _VISITOR = ["self:read"]
+#: Keys end; what has less than this left is followed by another one, so run this once a month.
+_LEFT = timedelta(days=31)
 
 
 _DECLARED: list[tuple[str, dict[str, Any]]] = [
@@ -96,7 +99,7 @@ def set_up(console: Api, settings: Settings) -> list[str]:
     for path, wanted in _DECLARED:
         _declare(inside, path, wanted, changed)
     _agent(inside, settings, changed)
-    _website(console, settings, changed)
+    _keys(console, inside, settings, changed)
     _webhook(inside, settings, changed)
     settings.save()
     return changed
@@ -130,26 +133,40 @@ def _holds(there: Any, wanted: Any) -> bool:
 
 
 def _agent(api: Api, settings: Settings, changed: list[str]) -> None:
-    """The agent, and two keys of it that allow no more than what each is for."""
     named = [row for row in api.every("/v1/agents") if row["name"] == _AGENT["name"]]
     if not named:
         named = [api.post("/v1/agents", _AGENT)]
         changed.append(f"agent {_AGENT['name']}")
     if settings.agent != named[0]["id"]:
-        settings.agent = named[0]["id"]
-        keys = f"/v1/agents/{settings.agent}/keys"
-        settings.worker_key = api.post(keys, {"name": "worker", "scopes": _WORKER})["secret"]
-        settings.asking_key = api.post(keys, {"name": "web server", "scopes": _ASKING})["secret"]
-        changed.append("the agent's keys")
+        settings.agent, settings.keys = named[0]["id"], {}
 
 
-def _website(console: Api, settings: Settings, changed: list[str]) -> None:
-    """The key of the page, which counts on our own site alone."""
+def _keys(console: Api, inside: Api, settings: Settings, changed: list[str]) -> None:
+    """Two keys of the agent that allow no more than what each is for, and one of the page, for our own site alone."""
+    agents = f"/v1/agents/{settings.agent}/keys"
+    visitor = {"kind": "publishable", "scopes": _VISITOR, "allowed_origins": [settings.site]}
     if settings.website != settings.site:
-        wish = {"name": "website", "kind": "publishable", "scopes": _VISITOR}
-        settings.publishable_key = console.post(_KEYS, {**wish, "allowed_origins": [settings.site]})["secret"]
-        settings.website = settings.site
-        changed.append("the page's key")
+        settings.website, settings.keys = settings.site, settings.keys | {"publishable_key": ""}
+    for setting, api, path, wish in (
+        ("worker_key", inside, agents, {"name": "worker", "scopes": _WORKER}),
+        ("asking_key", inside, agents, {"name": "web server", "scopes": _ASKING}),
+        ("publishable_key", console, _KEYS, {"name": "website", **visitor}),
+    ):
+        if not _lasts(inside, settings.keys.get(setting, "")):
+            made = api.post(path, wish)
+            setattr(settings, setting, made["secret"])
+            settings.keys[setting] = made["id"]
+            changed.append(f"the key of the {wish['name']}")
+
+
+def _lasts(api: Api, key: str) -> bool:
+    """Whether a key is good for a while."""
+    there = _found(lambda: api.get(f"/v1/keys/{key}")) if key else None
+    return (
+        there is not None
+        and there["status"] == "active"
+        and datetime.fromisoformat(there["expires_at"]) - datetime.now(UTC) > _LEFT
+    )
 
 
 def _webhook(api: Api, settings: Settings, changed: list[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 
@@ -21,6 +21,8 @@ class Settings:
     #: May stand in the page. It is good on `website` alone.
     publishable_key: str = ""
     website: str = ""
+    #: The ids of these keys, by the names of the settings that they are.
+    keys: dict[str, str] = field(default_factory=dict)
     webhook_id: str = ""
     webhook_secret: str = ""
 

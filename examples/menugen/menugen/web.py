@@ -103,7 +103,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Webhooks, and the artist's question."""
-        body = self.rfile.read(min(int(self.headers.get("Content-Length", 0)), _LONGEST_BODY))
+        body = self._body()
+        if body is None:
+            return
         if self.path == "/packmule":
             self._webhook(body)
         elif self.path == "/ask":
@@ -113,6 +115,27 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Say nothing about every request."""
+
+    def _body(self) -> bytes | None:
+        """What was sent; None when it was refused, which ends the connection: the rest of it is not read."""
+        length = self._length()
+        if 0 <= length <= _LONGEST_BODY:
+            return self.rfile.read(length)
+        self.close_connection = True
+        if length < 0:
+            self._json(
+                HTTPStatus.LENGTH_REQUIRED, {"detail": "Say in Content-Length how many bytes you send."}
+            )
+        else:
+            said = f"At most {_LONGEST_BODY} bytes are taken, and these are {length}."
+            self._json(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"detail": said})
+        return None
+
+    def _length(self) -> int:
+        """How many bytes are sent; below 0 where that is not said in a way that counts."""
+        said = self.headers.get("Content-Length", "0")
+        counts = said.isascii() and said.isdigit() and "Transfer-Encoding" not in self.headers
+        return int(said) if counts else -1
 
     def _webhook(self, body: bytes) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from menugen.api import Refused
 from menugen.pictures import painter
 from menugen.reading import Dish, UnreadablePhoto, read
 from menugen.task import Cancelled, Task
@@ -36,10 +37,22 @@ def read_menu(task: Task) -> dict[str, Any]:
     found = task.step("read", lambda: _read(task.api.download(menu["data"]["photo"])))
     task.say(0.7, f"{len(found)} dishes found")
     dishes = _write(task, menu["id"], found)
-    task.api.patch(f"{MENUS}/{menu['id']}", {"data": {"status": "painting", "dishes": len(dishes)}})
+    _painting(task, menu, len(dishes))
     task.say(0.9, f"{len(dishes)} dishes to paint")
     _have_painted(task, menu["id"], dishes)
     return {"dishes": len(dishes)}
+
+
+def _painting(task: Task, menu: dict[str, Any], dishes: int) -> None:
+    """Say that the dishes are being painted, unless it is past that: a worker that lost its lease may come late."""
+    path, news = f"{MENUS}/{menu['id']}", {"status": "painting", "dishes": dishes}
+    while menu["data"]["status"] == "reading":
+        try:
+            menu = task.api.patch(path, {"data": news}, version=menu["version"])
+        except Refused as refusal:
+            if refusal.status != 412:
+                raise
+            menu = task.api.get(path)
 
 
 def _read(photo: bytes) -> list[dict[str, Any]]:

@@ -149,20 +149,31 @@ const dishesOf = number => `${number} ${number === 1 ? "dish" : "dishes"}`
 
 async function menu(id) {
   const seen = new Menu(id, show("menu"))
-  const stop = [listen("/v1/events/stream", () => seen.refresh())]
-  leaveView = () => stop.forEach(end => end())
+  leaveView = () => seen.leave()
+  seen.follow("/v1/events/stream")
   await seen.refresh()
-  if (seen.reader && !isOver(seen.reader)) {
-    stop.push(listen(`/v1/jobs/${seen.reader.id}/stream`, () => seen.refresh()))
-  }
+  if (seen.reader && !isOver(seen.reader)) seen.follow(`/v1/jobs/${seen.reader.id}/stream`)
 }
 
-const isOver = job => ["succeeded", "dead", "cancelled", "expired"].includes(job.state)
+// Ends that are no success; what is dead, cancelled or out of time can be run again.
+const IN_VAIN = ["dead", "cancelled", "expired"]
+const REASONS = {dead: "It did not work out.", cancelled: "It was stopped.", expired: "It took too long."}
+const isOver = job => job.state === "succeeded" || IN_VAIN.includes(job.state)
 
 // A menu on the screen. What it shows is read anew whenever something happened.
 class Menu {
   constructor(id, place) {
-    Object.assign(this, {id, place, cards: {}, again: false, reading: false})
+    Object.assign(this, {id, place, cards: {}, again: false, reading: false, streams: [], left: false})
+  }
+
+  // Read anew whenever something happens there, until another view is shown.
+  follow(path) {
+    if (!this.left) this.streams.push(listen(path, () => this.refresh()))
+  }
+
+  leave() {
+    this.left = true
+    for (const end of this.streams) end()
   }
 
   // Any number of changes while one is being read come to one more reading.
@@ -188,22 +199,27 @@ class Menu {
     this.data = record.data
     this.reader = (await call("GET", `/v1/jobs?key=${encodeURIComponent(`read ${this.id}`)}&limit=1`)).data[0]
     this.dishes = this.data.status === "reading" ? [] : await everyDish(this.id)
-    this.dead = this.reader && this.data.status === "painting" ? await this.deadOnes() : []
-    this.failure = this.dead.find(job => job.kind === "illustrate_dish") || this.dead[0]
-    await this.fetchCards()
-    if (location.hash === `#${this.id}`) this.draw()
+    this.lost = this.reader && this.data.status === "painting" ? await this.lostOnes() : []
+    this.failure = this.lost.find(job => job.kind === "illustrate_dish") || this.lost[0]
+    const failures = await this.fetchCards()
+    if (this.left) return
+    this.draw()
+    if (failures.length) throw failures[0]
   }
 
-  // Dishes that could not be painted, and what waited for them: that is dead with them, and is to be tried again too.
-  async deadOnes() {
-    return (await call("GET", `/v1/jobs?parent=${this.reader.id}&state=dead&limit=200`)).data
+  // Dishes that will not be painted, and what waited for them: that is dead with them, and is to be run again too.
+  async lostOnes() {
+    const found = await Promise.all(IN_VAIN.map(state => call("GET", `/v1/jobs?parent=${this.reader.id}&state=${state}&limit=200`)))
+    return found.flatMap(page => page.data)
   }
 
+  // One card that is not to be had keeps no other from being shown. Returns what went wrong.
   async fetchCards() {
     const wanted = this.dishes.map(dish => dish.picture).filter(picture => picture && !this.cards[picture])
-    await Promise.all(wanted.map(async picture => {
+    const ends = await Promise.allSettled(wanted.map(async picture => {
       this.cards[picture] = (await call("GET", `/v1/files/${picture}/derivatives/card/link`)).url
     }))
+    return ends.filter(end => end.status === "rejected").map(end => end.reason)
   }
 
   // One of: reading, painting, done, failed, stopped; in words, how far, and what can be done about it.
@@ -211,10 +227,10 @@ class Menu {
     const painted = this.dishes.filter(dish => dish.picture).length, all = this.data.dishes
     const job = this.reader
     if (this.data.status === "illustrated") return {words: `${dishesOf(all)}, every one with its picture`, done: 1}
-    if (this.dead.length) {
+    if (this.lost.length) {
       return {
         words: `${painted} of ${all} painted`, done: READ + (1 - READ) * painted / all, problem: this.why(this.failure),
-        deeds: {"Try again": () => this.retry(this.dead)},
+        deeds: {"Try again": () => this.retry(this.lost)},
       }
     }
     if (this.data.status === "painting") return {words: `${painted} of ${all} painted`, done: READ + (1 - READ) * painted / all}
@@ -228,7 +244,7 @@ class Menu {
 
   why(job) {
     const dish = this.dishes.find(one => one.id === job.payload.dish)
-    return `${dish ? `${dish.name}: ` : ""}${job.error?.message || job.state}`
+    return `${dish ? `${dish.name}: ` : ""}${job.error?.message || REASONS[job.state]}`
   }
 
   failed(job) {

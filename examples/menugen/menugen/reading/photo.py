@@ -48,12 +48,27 @@ def _decoded(image: Image.Image) -> Image.Image:
         # A JPEG is decoded at a half, a quarter or an eighth, so that a large one takes little memory.
         image.draft("RGB", (SIDE, SIDE))
         image.load()
+        image = _smooth(image)
         image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-        return ImageOps.exif_transpose(_as_rgb(image))
+        return _upright(_as_rgb(image))
     except (OSError, SyntaxError, ValueError, IndexError) as error:
         raise CorruptImage(
             f"This {image.format} is damaged or cut off ({error}). Send the photo again."
         ) from error
+
+
+def _smooth(image: Image.Image) -> Image.Image:
+    """The same in a mode whose pixels have something in between: those of others are left out when it is shrunk."""
+    if image.mode not in ("1", "P"):
+        return image
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # noqa: BLE001 - whatever is wrong with what a camera wrote beside it, the picture is there
+        return image
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
