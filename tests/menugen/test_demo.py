@@ -25,6 +25,7 @@ def test_the_whole_menu_is_there_although_workers_and_web_processes_are_killed()
         ]
         assert len({dish["picture"] for dish in told["dishes"]}) == len(printed)
         assert (told["kills"], told["retries"]) == (1, 1)
+        assert 0 < told["painted_before_the_kill"] < len(printed)
 
         again, _ = tell(installation, kill_at=())
         assert len(again["dishes"]) == len(printed)

@@ -45,7 +45,10 @@ def running(data: Path) -> Iterator[Installation]:
         yield _named(there, started=False)
         return
     log = settings.home() / "packmule.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise NotRunning(f"Packmule cannot keep its data in {data}: {failure.strerror}.") from None
     command = [".venv/bin/python", "manage.py", "up", "--json", "--data-dir", str(data), "--port", "0"]
     with log.open("ab") as said:
         # In a session of its own: Ctrl-C is for the demo, which then stops it in order.

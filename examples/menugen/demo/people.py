@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ class Person:
 
     def _have_asked(self) -> dict[str, Any]:
         # The web server is being started, or was a moment ago.
-        return dict(Api(self.known.site, self.api.headers, patience=_SITE_WITHIN).post("/ask"))
+        with closing(Api(self.known.site, self.api.headers, patience=_SITE_WITHIN)) as site:
+            return dict(site.post("/ask"))
 
     def _sign_in(self) -> str:
         said = self._auth("login", {"email": self.email, "password": self.password})

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -51,25 +52,23 @@ class Site:
         """What the page needs to talk to Packmule."""
         return {"url": self.known.url, "key": self.known.publishable_key, "artist": self.known.agent}
 
-    def as_person(self, session: str) -> Api:
-        """Packmule as the person sees it whose session it is."""
-        headers = {"Packmule-Key": self.known.publishable_key, "X-Session-Token": session}
-        return Api(self.known.url, headers, patience=_PATIENCE)
-
     def ask(self, session: str) -> dict[str, Any]:
         """Have the artist ask a person to let it act for them; they answer in the page. Raises Refused."""
-        who = self.as_person(session).get("/v1/whoami")
-        headers = {
-            "Authorization": f"Bearer {self.known.asking_key}",
-            "Packmule-Organization": who["organization"]["id"],
-        }
+        person = {"Packmule-Key": self.known.publishable_key, "X-Session-Token": session}
+        with closing(Api(self.known.url, person, patience=_PATIENCE)) as api:
+            who = api.get("/v1/whoami")
         wish = {
             "of": who["actor"]["id"],
             "scopes": ON_BEHALF,
             "expires_at": (datetime.now(UTC) + timedelta(days=_DAYS)).isoformat(),
             "purpose": "Read your menus and paint their dishes.",
         }
-        return dict(Api(self.known.url, headers, patience=_PATIENCE).post("/v1/delegations/requests", wish))
+        artist = {
+            "Authorization": f"Bearer {self.known.asking_key}",
+            "Packmule-Organization": who["organization"]["id"],
+        }
+        with closing(Api(self.known.url, artist, patience=_PATIENCE)) as api:
+            return dict(api.post("/v1/delegations/requests", wish))
 
     def take(self, body: bytes) -> None:
         """Remember an event. The same one may come twice."""
