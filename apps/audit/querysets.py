@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,16 @@ from apps.core.actor import Actor
 
 if TYPE_CHECKING:
     from apps.audit.models import Event  # noqa: F401 - named as text below
+
+
+#: Where else calls are found that did something to a thing: queries for their request_id.
+_also: list[Callable[[str], models.QuerySet[Any, Any]]] = []
+
+
+def find_calls_also_by(find: Callable[[str], models.QuerySet[Any, Any]]) -> None:
+    """Have the story of a thing tell of the calls, too, that `find` knows by its shown id: values of request_id."""
+    if find not in _also:
+        _also.append(find)
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -48,10 +58,10 @@ class EventQuerySet(models.QuerySet["Event"]):
     def around(self, thing: str) -> EventQuerySet:
         """Those about `thing`, those whose changes touch it, and those of the same calls.
 
-        Every event belongs to a call, so it is enough to know the calls. They come from two typed columns: under the
+        Every event belongs to a call, so it is enough to know the calls. They come from typed columns: under the
         organizations' policy no index on an array or on JSON would be used.
         """
         touches: Any = apps.get_model("audit", "Touch")
         about = self.filter(resource_id=thing).values("request_id")
         touching = touches.objects.filter(resource_id=thing).values("request_id")
-        return self.filter(request_id__in=about.union(touching))
+        return self.filter(request_id__in=about.union(touching, *(find(thing) for find in _also)))

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.audit.changes import current_collector
+from apps.audit.querysets import find_calls_also_by
 from apps.audit.snapshots import principal, represented
 from apps.core import clock
 from apps.core.actor import Actor, PrincipalKind
@@ -77,3 +78,9 @@ def register() -> None:
     """Register with the operations, and with the rooms that tell."""
     register_recorder(record)
     register_listener(listen)
+    find_calls_also_by(_calls_about)
+
+
+def _calls_about(thing: str) -> Any:
+    """The calls in which something happened to `thing`, also where they were not about it alone: a batch of jobs."""
+    return Event.objects.filter(subject=thing).exclude(request_id="").values("request_id")

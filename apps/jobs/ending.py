@@ -28,6 +28,8 @@ _TOLD = {
 
 #: What an event says of an error: its type where that is a name, as `TimeoutError` or `smtp.rejected`.
 _WORD, _UNSAID = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,99}"), "error"
+#: The type of the error of a job that is dead because another one is over without success.
+DEPENDENCY_FAILED: Final = "dependency_failed"
 #: How many jobs are read and written at a time, however many there are.
 SLICE: Final = 500
 #: How many jobs that waited go on in the transaction of what they waited for.
@@ -192,7 +194,7 @@ def _end_with(
         before = failed[job.pk]
         said = f"{shown(before)}, for which it waited, is {over[before]}."
         job.state, job.finished_at = JobState.DEAD, clock.now()
-        job.error = {"type": "dependency_failed", "message": said, "job": shown(before)}
+        job.error = {"type": DEPENDENCY_FAILED, "message": said, "job": shown(before)}
     if not dead:
         return
     leases.drop([job.pk for job in dead])

@@ -16,7 +16,7 @@ from apps.core.ids import encode
 from apps.core.longpoll import await_found
 from apps.core.models import not_found
 from apps.core.operations import Risk, operation
-from apps.jobs import ending, leases
+from apps.jobs import ending, leases, reviving
 from apps.jobs import serializers as forms
 from apps.jobs.enqueuing import enqueue
 from apps.jobs.errors import JobKeyReused, JobNotOver
@@ -27,7 +27,6 @@ from apps.jobs.states import HELD, REDRIVABLE, JobState
 _REDRIVEN = told_as("job.redriven", "a job that was over runs again")
 #: What a job begins anew with.
 _ANEW: Mapping[str, Any] = {
-    "state": JobState.READY,
     "attempt": 0,
     "finished_at": None,
     "run_at": None,
@@ -157,15 +156,24 @@ def cancel_job(actor: Actor, *, job_id: UUID) -> Job:
 
 
 @operation(
-    "jobs.retry", scope="jobs:write", risk=Risk.WRITE, output=forms.JobOutput, untold="job.redriven says it"
+    "jobs.retry",
+    scope="jobs:write",
+    risk=Risk.WRITE,
+    input=forms.JobRetryInput,
+    output=forms.JobOutput,
+    untold="job.redriven says it",
 )
-def retry_job(actor: Actor, *, job_id: UUID) -> Job:
-    """Run a job again that is dead, cancelled or expired, with as many attempts as it had at first."""
+def retry_job(actor: Actor, *, job_id: UUID, dependents: bool = False) -> Job:
+    """Run a job again that is dead, cancelled or expired, with as many attempts as it had at first.
+
+    With `dependents`, what is dead because of it waits for it again, and what is dead because of that; job.redriven is
+    told of each. Not of what waits for yet another job that did not succeed: that comes back with the last of them.
+    """
     ending.lock([_find_own(actor, job_id).pk])
     job = find_job(actor, job_id)
     if job.state not in REDRIVABLE:
         raise JobNotOver(f"{encode('job', job.pk)} is {job.shown_state}. {JobNotOver.advice}")
-    return redriven(actor, [job])[0]
+    return redriven(actor, [job], dependents=dependents)[0]
 
 
 @operation(
@@ -185,14 +193,21 @@ def redrive_jobs(
     queue: str | None = None,
     kind: str | None = None,
     since: datetime | None = None,
+    dependents: bool = False,
 ) -> dict[str, int]:
-    """Run all jobs again that match, the oldest first, up to `limit`. Without a filter, all that are dead."""
+    """Run all jobs again that match, the oldest first, up to `limit`. Without a filter, all that are dead.
+
+    With `dependents`, what is dead because of them waits for them again, instead of running at once as another one
+    that is dead; it is not counted.
+    """
     said = {"queue": queue, "kind": kind, "finished_at__gt": since}
     chosen = {name: value for name, value in said.items() if value is not None}
     found = Job.objects.visible_to(actor).of_the_product().filter(state=state, **chosen)
+    if dependents:
+        found = found.exclude(error__type=ending.DEPENDENCY_FAILED)
     done = 0
     while done < limit and (some := _redrivable(found, min(ending.SLICE, limit - done))):
-        done += len(redriven(actor, some))
+        done += len(redriven(actor, some, dependents=dependents))
     return {"redriven": done, "left": found.count()}
 
 
@@ -203,24 +218,36 @@ def _redrivable(found: JobQuerySet, most: int) -> list[Job]:
     return list(by_key.values())
 
 
-def redriven(actor: Actor, jobs: Sequence[Job]) -> list[Job]:
-    """Put locked jobs that are over back into their queues. Raises JobKeyReused when a key is another job's now."""
+def redriven(actor: Actor, jobs: Sequence[Job], *, dependents: bool = False) -> list[Job]:
+    """Put locked jobs that are over back into their queues; what is dead because of them waits again, if that is said.
+
+    Raises JobKeyReused when a key is another job's now.
+    """
     ids = [job.pk for job in jobs]
-    for job in jobs:
-        for name, value in _ANEW.items():
-            setattr(job, name, value)
-    try:
-        with transaction.atomic():
-            Job.objects.filter(pk__in=ids).update(**_ANEW)
-    except IntegrityError:
-        raise JobKeyReused(f"Another job has the key by now. {JobKeyReused.advice}") from None
+    _begin_anew(jobs, state=JobState.READY)
     # It waits for nothing that it waited for: whoever runs it again says that it is time.
     Step.objects.filter(job__in=ids, done_at__isnull=True).delete()
     leases.put_again([ending.dispatch_of(job) for job in jobs])
-    told = [Happening(_REDRIVEN, job_id(job), job.organization_id, snapshot(job)) for job in jobs]
+    back = reviving.find_dependents(actor, ids) if dependents else []
+    _begin_anew(back, state=JobState.WAITING, error=None)
+    reviving.wait_again(back)
+    told = [Happening(_REDRIVEN, job_id(job), job.organization_id, snapshot(job)) for job in [*jobs, *back]]
     if told:
         tell(actor, *told)
     return list(jobs)
+
+
+def _begin_anew(jobs: Sequence[Job], **said: Any) -> None:
+    """Write that `jobs` stand where they stood when they were enqueued, and what is `said`. Raises JobKeyReused."""
+    anew = {**_ANEW, **said}
+    for job in jobs:
+        for name, value in anew.items():
+            setattr(job, name, value)
+    try:
+        with transaction.atomic():
+            Job.objects.filter(pk__in=[job.pk for job in jobs]).update(**anew)
+    except IntegrityError:
+        raise JobKeyReused(f"Another job has the key by now. {JobKeyReused.advice}") from None
 
 
 def _find_own(actor: Actor, pk: UUID) -> Job:

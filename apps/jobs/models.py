@@ -247,7 +247,7 @@ class Step(models.Model):
             models.Index(
                 fields=["on_job"],
                 name="jobs_step_on_job",
-                condition=models.Q(on_job__isnull=False, done_at__isnull=True),
+                condition=models.Q(on_job__isnull=False),
             ),
             models.Index(
                 fields=["event_type", "event_subject"],

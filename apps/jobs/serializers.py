@@ -376,6 +376,15 @@ class QueueRotateInput(StrictSerializer):
     )
 
 
+_DEPENDENTS = "Whether what is dead because of it waits for it again."
+
+
+class JobRetryInput(StrictSerializer):
+    """How a job is run again."""
+
+    dependents = BooleanField(default=False, help_text=_DEPENDENTS)
+
+
 class RedriveInput(StrictSerializer):
     """Which jobs are run again: those that match all that is said."""
 
@@ -387,6 +396,7 @@ class RedriveInput(StrictSerializer):
     )
     since = TimestampField(required=False, help_text="Only those that ended after it.")
     limit = IntegerField(min_value=1, max_value=10_000, default=1000)
+    dependents = BooleanField(default=False, help_text=_DEPENDENTS)
 
 
 class RedriveOutput(Output):

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from menugen import backend, web
 from menugen.api import Api
-from menugen.settings import Settings, load
+from menugen.settings import Settings, home, load
 
 from bench.installation import folder
 from tests.installed import running
@@ -113,7 +113,7 @@ def test_the_web_server_believes_genuine_webhooks_alone(
         for headers, status in ((signed(b"{}"), 401), ({}, 401), (signed(body), 204), (signed(body), 204)):
             connection.request("POST", "/packmule", body, headers)
             assert said(connection)[0] == status
-    assert web.settings.home().joinpath("illustrated.jsonl").read_text().count("evt_1") == 1
+    assert home().joinpath("illustrated.jsonl").read_text().count("evt_1") == 1
 
 
 def test_the_artist_asks_nobody_who_is_not_signed_in(known: Settings) -> None:

@@ -70,6 +70,63 @@ def test_what_waited_for_a_job_that_failed_is_dead_to_the_last(world: World, api
     assert {event["subject"] for event in told} == {middle, last}
 
 
+def test_what_is_dead_because_of_a_job_waits_again_when_that_is_run_again(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    left, right = make(me), make(me)
+    last = make(me, after=[left, right])
+    end = make(me, after=[last])
+    held = {each.id: each for each in claim(me, limit=9)}
+    for job in (left, right):
+        held[job].fail(retryable=False)
+    assert states(me, left, right, last, end) == ["dead"] * 4
+    again = me.post(f"/v1/jobs/{left}/retry", {"dependents": True})
+    assert (again.status, again["state"]) == (200, "ready")
+    assert states(me, left, right, last, end) == ["ready", "dead", "dead", "dead"], "right is still dead"
+    me.post(f"/v1/jobs/{right}/retry", {"dependents": True})
+    assert states(me, left, right, last, end) == ["ready", "ready", "waiting", "waiting"]
+    assert me.get(f"/v1/jobs/{last}")["error"] is None
+    told = me.get(f"/v1/events?subject={end}&types=job.redriven")["data"]
+    assert len(told) == 1
+    for _ in range(3):
+        for each in claim(me, limit=9):
+            each.complete()
+    assert states(me, left, right, last, end) == ["succeeded"] * 4
+
+
+def test_without_being_told_so_nothing_comes_back_with_a_job(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    first = make(me)
+    second = make(me, after=[first])
+    take(me).fail(retryable=False)
+    me.post(f"/v1/jobs/{first}/retry")
+    assert states(me, first, second) == ["ready", "dead"]
+
+
+def test_a_redrive_of_all_has_dependents_wait_instead_of_running(world: World, api: Api) -> None:
+    me = api.using(world.acorn.root_key)
+    first, other = make(me), make(me)
+    second, taken = make(me, after=[first]), make(me, after=[first], key="k")
+    held = {each.id: each for each in claim(me, limit=9)}
+    held[first].fail(retryable=False)
+    me.post(f"/v1/jobs/{other}/cancel")
+    assert states(me, first, second, taken) == ["dead"] * 3
+    make(me, key="k")
+    done = me.post("/v1/jobs/redrive", {"dependents": True})
+    assert (done["redriven"], done["left"]) == (1, 0)
+    assert states(me, first, second, taken) == ["ready", "waiting", "dead"], "another job has its key"
+
+
+def test_nobody_brings_back_what_they_do_not_see(world: World, api: Api) -> None:
+    root, north = api.using(world.acorn.root_key), world.acorn.parties["north"]
+    first = make(root, organization=north.id)
+    of_the_tenant, of_north = make(root, after=[first]), make(root, after=[first], organization=north.id)
+    take(root).fail(retryable=False)
+    assert states(root, of_the_tenant, of_north) == ["dead", "dead"]
+    person = api.using(north.person_key)
+    assert person.post(f"/v1/jobs/{first}/retry", {"dependents": True}).status == 200
+    assert states(root, first, of_the_tenant, of_north) == ["ready", "dead", "waiting"]
+
+
 def test_two_hundred_that_wait_end_with_as_many_statements_as_two(world: World, api: Api) -> None:
     me = api.using(world.acorn.root_key)
     costs = []

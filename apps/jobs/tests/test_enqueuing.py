@@ -185,3 +185,16 @@ def test_a_batch_has_up_to_five_hundred(world: World, api: Api) -> None:
     me = api.using(world.acorn.root_key)
     check_refusal(me.post("/v1/jobs/batch", {"jobs": [{"kind": "x"}] * 501}), 422)
     check_refusal(me.post("/v1/jobs/batch", {"jobs": []}), 422)
+
+
+def test_the_timeline_of_a_job_begins_with_the_batch_that_it_came_in(world: World, api: Api) -> None:
+    me = api.using(world.acorn.parties["north"].person_key)
+    one, other = [
+        job["id"] for job in me.post("/v1/jobs/batch", {"jobs": [{"kind": "x"}, {"kind": "y"}]})["data"]
+    ]
+    take(me, "default").fail(retryable=False)
+    me.post("/v1/jobs/redrive", {})
+    told = [entry["operation"] for entry in me.get(f"/v1/timeline/{one}")["data"]]
+    assert told == ["jobs.enqueue-batch", "jobs.redrive"]
+    assert [entry["operation"] for entry in me.get(f"/v1/timeline/{other}")["data"]] == ["jobs.enqueue-batch"]
+    assert api.using(world.acorn.parties["south"].person_key).get(f"/v1/timeline/{one}").status == 404

@@ -106,7 +106,7 @@ def test_an_upload_that_is_being_read_when_its_time_ends_is_completed(
     with clock.frozen(clock.now() + timedelta(hours=23, minutes=59, seconds=50)) as moved:
 
         def slow(*args: Any, **kwargs: Any) -> Iterator[bytes]:
-            moved.move(timedelta(seconds=20))
+            moved.move(timedelta(seconds=12))
             abandoned.append(root.post("/v1/storage/lifecycle")["abandoned"])
             yield from read(*args, **kwargs)
 
@@ -120,7 +120,7 @@ def test_a_reader_who_never_came_back_keeps_no_upload(world: World, me: Api, roo
     with clock.frozen(clock.now() + timedelta(hours=23, minutes=59, seconds=50)) as moved:
         with enter(world.acorn.ref):
             assert turns._taken(FileVersion.objects.get()) is not None
-        moved.move(timedelta(seconds=20))
+        moved.move(timedelta(seconds=12))
         assert root.post("/v1/storage/lifecycle")["abandoned"] == 0
         moved.move(turns.LASTS)
         assert root.post("/v1/storage/lifecycle")["abandoned"] == 1

@@ -253,8 +253,10 @@ class Menu {
     return {words: "This photo could not be read", problem: job.error?.message || "It took too long.", done: 0, deeds}
   }
 
+  // What waited for them waits again, once the last of them runs again.
   async retry(jobs) {
-    for (const job of jobs) await call("POST", `/v1/jobs/${job.id}/retry`)
+    const first = jobs.filter(job => job.error?.type !== "dependency_failed")
+    for (const job of first.length ? first : jobs) await call("POST", `/v1/jobs/${job.id}/retry`, {dependents: true})
   }
 
   draw() {

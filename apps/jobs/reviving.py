@@ -1,0 +1,54 @@
+"""Bringing back what is dead because a job was that runs again: it waits once more, as it did at first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from apps.core.actor import Actor
+from apps.jobs import ending
+from apps.jobs.models import Job, Step
+from apps.jobs.states import ENDED, JobState, StepKind
+
+#: How many come back with one call; those that are left do with another one.
+MOST = 1000
+
+
+def find_dependents(actor: Actor, ids: Collection[UUID]) -> list[Job]:
+    """Up to MOST jobs that `actor` may see and that are dead because of jobs with `ids`, or of one another; locked.
+
+    Not one that waits for yet another job without a chance, nor one whose key is another job's by now.
+    """
+    found: list[Job] = []
+    while ids and len(found) < MOST:
+        dead = _dead_of(actor, ids, MOST - len(found))
+        hopeless = _hopeless(dead, {*ids, *(job.pk for job in found)})
+        back = [job for job in dead if job.pk not in hopeless]
+        found += back
+        ids = [job.pk for job in back]
+    return found
+
+
+def wait_again(jobs: Sequence[Job]) -> None:
+    """Have `jobs` wait for all of what they waited for that is not over."""
+    over = Job.objects.filter(state__in=ENDED).values("pk")
+    waits = Step.objects.filter(job__in=jobs, kind=StepKind.JOB).exclude(on_job__in=over)
+    waits.update(done_at=None, result=None)
+
+
+def _dead_of(actor: Actor, ids: Collection[UUID], most: int) -> list[Job]:
+    waiting = Step.objects.filter(on_job__in=ids).values("job_id")
+    dead = Job.objects.visible_to(actor).of_the_product().with_free_key()
+    dead = dead.filter(state=JobState.DEAD, error__type=ending.DEPENDENCY_FAILED)
+    chosen = list(dead.filter(pk__in=waiting).order_by("id").values_list("pk", flat=True)[:most])
+    # With what they wait for, which else might end unseen before they wait again.
+    others = Step.objects.filter(job__in=chosen, kind=StepKind.JOB).values_list("on_job", flat=True)
+    ending.lock({*chosen, *(other for other in others if other is not None)})
+    return list(dead.light().filter(pk__in=chosen).order_by("id"))
+
+
+def _hopeless(jobs: Sequence[Job], back: Collection[UUID]) -> set[UUID]:
+    """Those that wait for a job that is over without success, and is not among those that come `back`."""
+    lost = Job.objects.filter(state__in=ENDED - {JobState.SUCCEEDED}).exclude(pk__in=back)
+    waits = Step.objects.filter(job__in=jobs, kind=StepKind.JOB, on_job__in=lost.values("pk"))
+    return set(waits.values_list("job_id", flat=True))
