@@ -47,7 +47,7 @@ def machine_now() -> datetime:
 def agree_on(time: datetime) -> timedelta:
     """Have `now()` go on from `time`, which is what the database's clock says at this moment. Returns what was lacking.
 
-    For workers: one whose machine is minutes off would run what is not due, or put off what is.
+    A process whose machine is minutes off would run what is not due, or end what is.
     """
     global _offset
     _offset = time - machine_now()

@@ -7,7 +7,6 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
 from uuid import UUID
@@ -24,19 +23,17 @@ from apps.jobs.inside.performing import Held
 from apps.jobs.running import Outcome
 from apps.jobs.states import AttemptState, JobState
 from apps.jobs.sweeping import repair, sweep
-from apps.tenancy.walls import outside
+from apps.tenancy import agreeing
 
 logger = logging.getLogger("packmule.jobs")
-#: Seconds between two sweeps, two repairs, and two looks at the database's clock.
-_SWEEP, _REPAIR, _AGREE = 1.0, 10.0, 30.0
+#: Seconds between two sweeps, and between two repairs.
+_SWEEP, _REPAIR = 1.0, 10.0
 #: What running jobs get to end when the worker is stopped.
 _GRACE = 3.0
 #: Seconds for which one doorbell is answered at most: brokers take one that is never done with for lost.
 _DOORBELL = 60.0
 #: Milliseconds after which an idle thread looks whether it is to end.
 _IDLE = 250
-#: By how much a machine's clock may be off without a word.
-_MUCH = timedelta(seconds=2)
 
 
 class Worker:
@@ -105,7 +102,7 @@ class Worker:
     def _agree(self) -> None:
         """Begin nothing by a clock that nobody has compared yet."""
         if not self.agreed:
-            agree_on_time()
+            agreeing.agree_on_time()
             self.agreed = True
 
     def _declare_actor(self) -> None:
@@ -155,13 +152,13 @@ class Worker:
         self.finisher.put(held.tenant, outcome)
 
     def _sweep(self) -> None:
-        repaired = agreed = -_AGREE
+        repaired = agreed = -agreeing.EVERY
         while not self.stopping.wait(_SWEEP):
             try:
                 now = time.monotonic()
-                if now - agreed > _AGREE:
+                if now - agreed > agreeing.EVERY:
                     agreed = now
-                    agree_on_time()
+                    agreeing.agree_on_time()
                 if now - repaired > _REPAIR:
                     repaired = now
                     repair()
@@ -173,15 +170,6 @@ class Worker:
             except Exception:
                 logger.exception("not swept; trying again")
         connections.close_all()
-
-
-def agree_on_time() -> None:
-    """Go by the database's clock, as all that is in its rows does."""
-    with outside(), connection.cursor() as cursor:
-        cursor.execute("select clock_timestamp()")
-        lacking = clock.agree_on(cursor.fetchone()[0])
-    if abs(lacking) > _MUCH:
-        logger.warning("This machine's clock is %s off; the database's counts.", lacking)
 
 
 def _given_back(held: Held) -> Outcome:
