@@ -16,7 +16,7 @@ from apps.core.ids import encode
 from apps.core.longpoll import await_found
 from apps.core.models import not_found
 from apps.core.operations import Risk, operation
-from apps.jobs import ending, leases, reviving
+from apps.jobs import ending, leases, redrive_forms, reviving
 from apps.jobs import serializers as forms
 from apps.jobs.enqueuing import enqueue
 from apps.jobs.errors import JobKeyReused, JobNotOver
@@ -159,7 +159,7 @@ def cancel_job(actor: Actor, *, job_id: UUID) -> Job:
     "jobs.retry",
     scope="jobs:write",
     risk=Risk.WRITE,
-    input=forms.JobRetryInput,
+    input=redrive_forms.JobRetryInput,
     output=forms.JobOutput,
     untold="job.redriven says it",
 )
@@ -180,8 +180,8 @@ def retry_job(actor: Actor, *, job_id: UUID, dependents: bool = False) -> Job:
     "jobs.redrive",
     scope="jobs:write",
     risk=Risk.WRITE,
-    input=forms.RedriveInput,
-    output=forms.RedriveOutput,
+    input=redrive_forms.RedriveInput,
+    output=redrive_forms.RedriveOutput,
     untold="job.redriven says it of each",
     subject=lambda result: None,  # noqa: ARG005 - many, of which none is the one
 )
