@@ -168,6 +168,7 @@ def retry_job(actor: Actor, *, job_id: UUID, dependents: bool = False) -> Job:
 
     With `dependents`, what is dead because of it waits for it again, and what is dead because of that; job.redriven is
     told of each. Not of what waits for yet another job that did not succeed: that comes back with the last of them.
+    Up to 1,000 do; the rest stays dead.
     """
     ending.lock([_find_own(actor, job_id).pk])
     job = find_job(actor, job_id)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
+from django.db.models import Q
+
 from apps.core.actor import Actor
 from apps.jobs import ending
 from apps.jobs.models import Job, Step
 from apps.jobs.states import ENDED, JobState, StepKind
 
-#: How many come back with one call; those that are left do with another one.
+#: How many come back with one call. Those that are left stay dead, and can be run again by themselves alone.
 MOST = 1000
 
 
@@ -30,9 +32,9 @@ def find_dependents(actor: Actor, ids: Collection[UUID]) -> list[Job]:
 
 
 def wait_again(jobs: Sequence[Job]) -> None:
-    """Have `jobs` wait for all of what they waited for that is not over."""
-    over = Job.objects.filter(state__in=ENDED).values("pk")
-    waits = Step.objects.filter(job__in=jobs, kind=StepKind.JOB).exclude(on_job__in=over)
+    """Have `jobs` wait for all of what they waited for that is not over; what is forgotten by now is over."""
+    unfinished = Job.objects.unfinished().values("pk")
+    waits = Step.objects.filter(job__in=jobs, kind=StepKind.JOB, on_job__in=unfinished)
     waits.update(done_at=None, result=None)
 
 
@@ -48,7 +50,11 @@ def _dead_of(actor: Actor, ids: Collection[UUID], most: int) -> list[Job]:
 
 
 def _hopeless(jobs: Sequence[Job], back: Collection[UUID]) -> set[UUID]:
-    """Those that wait for a job that is over without success, and is not among those that come `back`."""
-    lost = Job.objects.filter(state__in=ENDED - {JobState.SUCCEEDED}).exclude(pk__in=back)
-    waits = Step.objects.filter(job__in=jobs, kind=StepKind.JOB, on_job__in=lost.values("pk"))
-    return set(waits.values_list("job_id", flat=True))
+    """Those that wait for a job that is over without success, and is not among those that come `back`.
+
+    Of one that is forgotten by now, the step itself says how it ended.
+    """
+    waits = Step.objects.filter(job__in=jobs, kind=StepKind.JOB).exclude(on_job__in=back)
+    lost = Q(on_job__in=Job.objects.filter(state__in=ENDED - {JobState.SUCCEEDED}).values("pk"))
+    forgotten = ~Q(on_job__in=Job.objects.values("pk")) & ~Q(result__state=JobState.SUCCEEDED)
+    return set(waits.filter(lost | forgotten).values_list("job_id", flat=True))

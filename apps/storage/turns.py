@@ -34,18 +34,22 @@ class Turn:
 
     version: FileVersion
     until: datetime
+    #: How long nothing may be said beside what a turn allows; see `silent`.
+    silence: timedelta = timedelta()
 
     def go_on(self) -> None:
         """Say that it is still being read. Costs nothing most of the time."""
-        if self.until - clock.now() < LASTS / 2:
-            self._lasts(LASTS)
+        if self.until - clock.now() < LASTS / 2 + self.silence:
+            self._lasts(LASTS + self.silence)
 
     @contextmanager
     def silent(self, longest: timedelta) -> Iterator[None]:
-        """Have it last for up to `longest` more while the block runs, in which nothing is said."""
+        """Have it last for up to `longest` more, after each word, while the block runs."""
+        self.silence = longest
         if longest:
             self._lasts(LASTS + longest)
         yield
+        self.silence = timedelta()
         if longest:
             self._lasts(LASTS)
 

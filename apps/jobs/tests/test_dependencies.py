@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.core.ids import encode, uuid7
+from apps.core.ids import decode, encode, uuid7
+from apps.jobs.models import Job
 from apps.jobs.tests.workers import claim, clockwork, later, make, rows, state, states, take
+from apps.tenancy.walls import enter
 from tests.client import Api
 from tests.refusals import check_refusal
 from tests.world import World
@@ -91,6 +94,27 @@ def test_what_is_dead_because_of_a_job_waits_again_when_that_is_run_again(world:
         for each in claim(me, limit=9):
             each.complete()
     assert states(me, left, right, last, end) == ["succeeded"] * 4
+
+
+@pytest.mark.parametrize(("ended", "after"), [("succeeded", "waiting"), ("dead", "dead")])
+def test_a_job_that_was_forgotten_is_waited_for_no_more(
+    world: World, api: Api, ended: str, after: str
+) -> None:
+    me = api.using(world.acorn.root_key)
+    gone, lost = make(me), make(me)
+    last = make(me, after=[gone, lost])
+    held = {each.id: each for each in claim(me, limit=9)}
+    if ended == "succeeded":
+        held[gone].complete()
+    else:
+        held[gone].fail(retryable=False)
+    held[lost].fail(retryable=False)
+    with enter(world.acorn.ref):
+        Job.objects.filter(pk=decode(gone, "job")).delete()
+    me.post(f"/v1/jobs/{lost}/retry", {"dependents": True})
+    assert states(me, lost, last) == ["ready", after]
+    take(me).complete()
+    assert state(me, last) == ("ready" if after == "waiting" else "dead")
 
 
 def test_without_being_told_so_nothing_comes_back_with_a_job(world: World, api: Api) -> None:

@@ -264,6 +264,22 @@ def test_a_part_of_a_content_that_is_clean_says_nothing_of_the_whole(
         assert root.post("/v1/storage/lifecycle")["scanned"] == 1
 
 
+def test_a_word_in_between_takes_nothing_from_the_silence_after_it(world: World, me: Api) -> None:
+    announce(me)
+    longest = timedelta(seconds=30)
+    with enter(world.acorn.ref), clock.frozen(clock.now()) as moved:
+        version = FileVersion.objects.get()
+        mine = turns._taken(version)
+        assert mine is not None
+        with mine.silent(longest):
+            moved.move(longest + turns.LASTS * 0.6)
+            mine.go_on()
+            moved.move(longest)
+            assert turns._taken(version) is None
+        moved.move(turns.LASTS)
+        assert turns._taken(version) is not None
+
+
 def test_a_turn_lasts_while_the_scanner_thinks(
     world: World, me: Api, clamd: Clamd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
