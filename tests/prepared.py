@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from apps.tenancy.embedded import EmbeddedPostgres
+from bench.installation import folder
 
 if TYPE_CHECKING:
     # Its models can be imported no sooner than Django is set up.
@@ -118,9 +118,7 @@ def _make(fresh: Path, build: Callable[[dict[str, str]], World]) -> None:
 
 
 def _make_by_up(fresh: Path) -> None:
-    # Postgres must be able to get into all folders above its own.
-    with TemporaryDirectory(prefix="pm-") as above:
-        Path(above).chmod(0o711)
+    with folder() as above:
         line = [sys.executable, "manage.py", "up", "--json", "--port", "0", "--data-dir", f"{above}/data"]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PACKMULE_")}
         with subprocess.Popen(line, cwd=_ROOT, env=clean, stdout=subprocess.PIPE) as child:
@@ -128,7 +126,7 @@ def _make_by_up(fresh: Path) -> None:
             said = child.stdout.readline()
             child.terminate()
         assert said, "up ended without saying that it is ready"
-        _copy(Path(above, "data"), fresh / "data")
+        _copy(above / "data", fresh / "data")
 
 
 def _copy(there: Path, here: Path) -> None:

@@ -19,8 +19,8 @@ logger = logging.getLogger("packmule.clock")
 EVERY: Final = 30.0
 #: By how much a machine's clock may be off without a word.
 _MUCH = timedelta(seconds=2)
-#: The thread of each process, by its id: a child of a fork has none of its parent's.
-_keepers: dict[int, Thread] = {}
+#: Which processes have a thread, by their ids: a child of a fork has none of its parent's.
+_kept_in: set[int] = set()
 _lock = Lock()
 
 
@@ -38,13 +38,13 @@ def keep_agreeing() -> None:
 
     Whoever calls it first waits until that was tried; to call it again costs nothing.
     """
-    if _keepers.get(os.getpid()):
+    if os.getpid() in _kept_in:
         return
     with _lock:
-        if not _keepers.get(os.getpid()):
+        if os.getpid() not in _kept_in:
             _try()
-            _keepers[os.getpid()] = keeper = Thread(target=_run, name="clock", daemon=True)
-            keeper.start()
+            Thread(target=_run, name="clock", daemon=True).start()
+            _kept_in.add(os.getpid())
 
 
 def _run() -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from bench.installation import folder
 from tests.prepared import URLS, begin_as_installed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -123,30 +122,28 @@ class Installation:
 @contextmanager
 def installed(env: Mapping[str, str] | None = None) -> Iterator[Installation]:
     """A running installation, gone with its folder afterwards; `env` is what its environment has beside ours."""
-    folder = Path(tempfile.mkdtemp(prefix="pm-"))
-    folder.chmod(0o711)
-    begin_as_installed(folder / "data")
-    made = Installation(folder / "data", env)
-    try:
-        made.start()
-        yield made
-    finally:
-        if made.child is not None and made.child.poll() is None:
-            made.stop()
-        shutil.rmtree(folder)
+    with folder() as place:
+        begin_as_installed(place / "data")
+        made = Installation(place / "data", env)
+        try:
+            made.start()
+            yield made
+        finally:
+            if made.child is not None and made.child.poll() is None:
+                made.stop()
 
 
 def children(parent: int) -> list[tuple[int, str]]:
     """Id and command line of every living child of `parent`."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for place in Path("/proc").glob("[0-9]*"):
         try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            fields = (place / "stat").read_text().rpartition(")")[2].split()
+            line = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except (OSError, ValueError):
             continue
         if fields[:2] != ["Z", str(parent)] and fields[1] == str(parent):
-            found.append((int(folder.name), line))
+            found.append((int(place.name), line))
     return found
 
 
